@@ -1,0 +1,207 @@
+/**
+ * The contract of an endpoint: a named place where files live.
+ *
+ * A `Session` says what went wrong; it never decides when to try again. Every call throws only `Fault`s
+ * (sync/errors.ts), takes an AbortSignal, has deadlines of its own, and leaves nothing running when it ends.
+ * test/contract/endpoint.ts holds every implementation to these comments.
+ */
+
+import type { FilePath } from '../sync/names.ts';
+
+/** What an endpoint can do, as plain data. On a `Session` it is what was negotiated, on an `Endpoint` what to expect. */
+export interface Capabilities {
+  /** Rename replaces an existing file in one step: under its final name a file is complete or absent. */
+  readonly atomicRename: boolean;
+  /** Without `atomicRename`: the final name appears, whole, only when the writer closes or completes (S3). */
+  readonly commitsAtClose: boolean;
+  /** How many files one session may have in flight. */
+  readonly filesInFlight: number;
+  /** A cut transfer can go on from where it was. */
+  readonly resume: boolean;
+  /** Several sessions may write different ranges of one file at once. */
+  readonly positionalWrites: boolean;
+  /** Where `verify: checksum` gets its answer: computed there, confirmed by the service, or by reading back. */
+  readonly checksum: 'remote' | 'service' | 'read-back';
+  /** The modification time of a delivered file can be set. */
+  readonly setsMtime: boolean;
+  /** `send` may answer "accepted"; `confirm` asks later. */
+  readonly asynchronous: boolean;
+  /** Names that are not UTF-8 can be carried. */
+  readonly byteNames: boolean;
+}
+
+/** One version of a file. Two versions are the same when size, mtime and inode (or tag) are. */
+export interface FileVersion {
+  readonly sizeBytes: number;
+  /** Milliseconds since the epoch, as precise as the place knows it. */
+  readonly mtimeMs: number;
+  /** Inode, ETag or version id; '' where the place has none. */
+  readonly tag: string;
+}
+
+export function sameVersion(a: FileVersion, b: FileVersion): boolean {
+  return a.sizeBytes === b.sizeBytes && a.mtimeMs === b.mtimeMs && a.tag === b.tag;
+}
+
+export interface Entry {
+  /** As the call's path plus what is below it: the path to give back to `read`, `stat` or `remove`. */
+  readonly path: FilePath;
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  readonly version: FileVersion;
+  /** Latest moment at which the place says that anything about the file changed (ctime where there is one). */
+  readonly changedMs: number;
+}
+
+/** The evidence that a file arrived. */
+export interface Receipt {
+  /** Where it is: differs from the asked path only under `conflict: rename`. */
+  readonly remotePath: FilePath;
+  readonly sizeBytes: number;
+  /** SHA-256 of the bytes that were sent, lower-case hex; undefined only where the bytes did not pass through here. */
+  readonly sha256: string | undefined;
+  /** How the far side confirmed it. */
+  readonly verified: 'size' | 'checksum';
+  /** The far side's own name for it: an ETag, a version id, a TransferId. */
+  readonly reference?: string;
+  /** The same content was already there under the final name, and nothing was sent. */
+  readonly alreadyThere?: boolean;
+}
+
+export type SendResult =
+  | { readonly state: 'done'; readonly receipt: Receipt }
+  /** Accepted but not confirmed: ask `confirm` after `checkAfterMs`. The reference is in the checkpoint already. */
+  | { readonly state: 'pending'; readonly checkAfterMs: number };
+
+/** A source that every attempt opens again. */
+export interface SourceFile {
+  /** For messages: the path in the job. */
+  readonly path: FilePath;
+  readonly version: FileVersion;
+  /** Unix permission bits, where the source has them. */
+  readonly mode?: number;
+  /** @throws Fault `vanished` | `changed` (it is another version already) | `permanent` (not readable) */
+  open(signal: AbortSignal): Promise<SourceReader>;
+}
+
+export interface SourceReader extends AsyncDisposable {
+  /**
+   * The bytes from `start` up to `end` (exclusive), in order, in chunks of at most `CHUNK_BYTES`. Several may
+   * be read at once. A chunk is the caller's to keep.
+   * @throws Fault `changed` when the file ends early, `transient` when it cannot be read
+   */
+  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Buffer>;
+  /** The whole of a small file (at most `SMALL_BYTES`) in as few calls as the place allows. Same errors. */
+  readAll(signal: AbortSignal): Promise<Buffer>;
+  /** Looks again. @throws Fault `changed` when it is no longer the version that was opened, by path or by content. */
+  recheck(signal: AbortSignal): Promise<void>;
+}
+
+/** Largest chunk that a `SourceReader` gives: a multiple of 32 KiB, below OpenSSH's 261,120-byte write limit. */
+export const CHUNK_BYTES = 229_376;
+/** Up to here a file is read whole, in one piece. */
+export const SMALL_BYTES = 229_376;
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+}
+
+export interface SendOptions extends CallOptions {
+  readonly conflict: 'replace' | 'skip' | 'rename' | 'fail';
+  readonly verify: 'size' | 'checksum';
+  /** Names this job, destination and path, and stays the same over attempts and versions: [a-z0-9]{16}. Part of the temporary's name. */
+  readonly token: string;
+  /** Unix permission bits to set, where asked. */
+  readonly mode?: number;
+  /** Set the remote mtime to the source's (default of a job: true). */
+  readonly preserveMtime: boolean;
+  /** Other idle sessions of the same endpoint that may help with this file (capability `positionalWrites`). */
+  readonly helpers: readonly Session[];
+  /** What an earlier attempt at this same version gave to `checkpoint` last. */
+  readonly resume: string | undefined;
+  /** Puts a note into the ledger (an upload id, a TransferId); it is durable when the promise resolves. */
+  checkpoint(note: string): Promise<void>;
+  /** Bytes confirmed by the far side so far, for progress; may go down after a restart from zero. */
+  progress(confirmedBytes: number): void;
+}
+
+export interface ListOptions extends CallOptions {
+  /** Walk folders below; default true. */
+  readonly recursive?: boolean;
+  /** Folders (paths as in `Entry.path`) for which this says false are not entered. */
+  readonly enter?: (folder: FilePath) => boolean;
+}
+
+/** One step of `probe`, for `ferry check`. */
+export interface ProbeStep {
+  /** e.g. `name`, `tcp`, `banner`, `host key`, `login`, `folder`, `write`, `rename`, `delete`, `capabilities`. */
+  readonly step: string;
+  readonly ok: boolean;
+  /** What was seen. */
+  readonly saw: string;
+  /** What to do next, where it failed or deserves a warning. */
+  readonly advice?: string;
+  /** The step succeeded, but with something worth telling. */
+  readonly warning?: boolean;
+  readonly ms?: number;
+}
+
+/** A live connection. Its paths are the endpoint's own: absolute, or relative to where a login starts. */
+export interface Session extends AsyncDisposable {
+  readonly capabilities: Capabilities;
+  /** Set once the connection has failed; from then on every call throws it and the pool drops the session. */
+  readonly broken: Fault | undefined;
+
+  /**
+   * Delivers a file under `path`: temporary name, verify, rename; or straight to the final name where the
+   * place commits atomically or cannot rename. Makes missing folders. Source changes make it void
+   * (`changed`), and on any fault no final name is torn: it holds the old content, the whole new, or nothing.
+   */
+  send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult>;
+  /** Asks after a `pending` send. Only where `capabilities.asynchronous`. */
+  confirm?(note: string, options: SendOptions): Promise<SendResult>;
+  /** Removes what interrupted sends with this token may have left for `path`. Missing is fine. */
+  discard(path: FilePath, token: string, note: string | undefined, options: CallOptions): Promise<void>;
+
+  /** Everything below a folder, in no order. @throws Fault `permanent` ENOENT when the folder itself is missing */
+  list(folder: FilePath, options: ListOptions): AsyncIterable<Entry>;
+  /** Follows no link at the end of the path. Undefined when there is nothing. */
+  stat(path: FilePath, options: CallOptions): Promise<Entry | undefined>;
+  /** The file as a source for `send` on another session; `version` is what the scan saw. */
+  source(path: FilePath, version: FileVersion): SourceFile;
+  /** Deletes exactly that version. @throws Fault `changed` when it is another, `vanished` when it is gone */
+  remove(path: FilePath, version: FileVersion, options: CallOptions): Promise<void>;
+  /**
+   * Moves exactly that version to `target` (same kind of path), making folders, never overwriting: a taken
+   * target gets ` (1)`, ` (2)` … before the extension. Resolves to where it went. Errors as `remove`.
+   */
+  archive(path: FilePath, version: FileVersion, target: FilePath, options: CallOptions): Promise<FilePath>;
+}
+
+export interface Endpoint {
+  readonly name: string;
+  readonly kind: string;
+  readonly capabilities: Capabilities;
+  /** For people: `sftp ec2-user@host:22`, `folder /mnt/share`. No secrets. */
+  readonly address: string;
+  /** How many sessions may be open at once. */
+  readonly connections: number;
+  /** A session unused for so long is closed. */
+  readonly idleMs: number;
+  /** @throws Fault `unreachable` | `rejected` | `aborted`; within a bounded time */
+  connect(signal: AbortSignal): Promise<Session>;
+  /** Tries everything for real below `folder`, step by step, and stops at the first broken one. Never throws. */
+  probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep>;
+  /** Called once, after all sessions are closed. */
+  close?(): Promise<void>;
+}
+
+/** What a factory gets besides its settings. */
+export interface EndpointContext {
+  readonly name: string;
+  /** Where an endpoint may keep files of its own (`FERRY_DATA`). */
+  readonly dataFolder: string;
+  /** The other endpoints of the configuration, for jump hosts and staging buckets. */
+  other(name: string): Promise<Endpoint>;
+  /** Something that a person should know and that stops nothing. */
+  warn(message: string): void;
+}

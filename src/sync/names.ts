@@ -1,0 +1,113 @@
+/**
+ * File names are bytes on Linux; in here they are strings.
+ *
+ * A `FilePath` is valid UTF-8 decoded as usual, with every byte that is not part of valid UTF-8 carried as a
+ * lone surrogate U+DC80…U+DCFF (Python's PEP 383 "surrogateescape"), so that decoding and encoding again
+ * gives the same bytes. Separators are `/`; a path relative to a root neither starts with `/` nor holds `..`.
+ */
+
+export type FilePath = string;
+
+/** True when no byte had to be escaped, so that the path can be sent as plain UTF-8. */
+export function isUtf8(path: FilePath): boolean {
+  return path.isWellFormed();
+}
+
+/** Bytes as the file system holds them. */
+export function toBytes(path: FilePath): Buffer {
+  if (path.isWellFormed()) return Buffer.from(path, 'utf8');
+  const parts: Buffer[] = [];
+  let plain = '';
+  for (const char of path) {
+    const unit = char.length === 1 ? char.charCodeAt(0) : 0;
+    if (unit >= 0xdc80 && unit <= 0xdcff) {
+      parts.push(Buffer.from(plain, 'utf8'), Buffer.of(unit - 0xdc00));
+      plain = '';
+    } else plain += char;
+  }
+  parts.push(Buffer.from(plain, 'utf8'));
+  return Buffer.concat(parts);
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The reverse of `toBytes`. */
+export function fromBytes(bytes: Uint8Array): FilePath {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return decodeEscaping(bytes);
+  }
+}
+
+function decodeEscaping(bytes: Uint8Array): FilePath {
+  let out = '';
+  let at = 0;
+  while (at < bytes.length) {
+    const length = sequenceLength(bytes, at);
+    if (length === 0) {
+      out += String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
+      at += 1;
+    } else {
+      out += strict.decode(bytes.subarray(at, at + length));
+      at += length;
+    }
+  }
+  return out;
+}
+
+/** Length in bytes of the valid UTF-8 sequence at `at`, or 0 where there is none. */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const lead = bytes[at] ?? 0;
+  const length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
+  if (length === 0 || at + length > bytes.length) return 0;
+  try {
+    strict.decode(bytes.subarray(at, at + length));
+    return length;
+  } catch {
+    return 0;
+  }
+}
+
+/** The path as a person may read it: escaped bytes as `\xNN`, control characters as `\n`, `\t`, `\xNN`. */
+export function printable(path: FilePath): string {
+  let out = '';
+  for (const char of path) {
+    const unit = char.charCodeAt(0);
+    if (char.length === 1 && unit >= 0xdc80 && unit <= 0xdcff) out += hex(unit - 0xdc00);
+    else if (char === '\n') out += '\\n';
+    else if (char === '\t') out += '\\t';
+    else if (unit < 0x20 || unit === 0x7f) out += hex(unit);
+    else out += char;
+  }
+  return out;
+}
+
+function hex(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`;
+}
+
+/** Joins with single slashes; keeps a leading `/` of the first part; skips empty parts. */
+export function joinPath(...parts: readonly FilePath[]): FilePath {
+  const kept = parts.filter((part) => part !== '');
+  return kept
+    .map((part, index) => {
+      const head = index === 0 ? part : part.replace(/^\/+/, '');
+      return index === kept.length - 1 ? head : head.replace(/\/+$/, '');
+    })
+    .filter((part, index) => part !== '' || index === 0)
+    .join('/');
+}
+
+/** The folder of a path, `''` when it has none, `/` at the root. */
+export function folderOf(path: FilePath): FilePath {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '' : slash === 0 ? '/' : path.slice(0, slash);
+}
+
+export function nameOf(path: FilePath): FilePath {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Ferry's own files at an endpoint all start so: never picked up by a scan. */
+export const OWN_PREFIX = '.ferry-';
