@@ -6,6 +6,7 @@
  * test/contract/endpoint.ts holds every implementation to these comments.
  */
 
+import type { Fault } from '../sync/errors.ts';
 import type { FilePath } from '../sync/names.ts';
 
 /** What an endpoint can do, as plain data. On a `Session` it is what was negotiated, on an `Endpoint` what to expect. */
