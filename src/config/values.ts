@@ -1,0 +1,68 @@
+/** The kinds of values that jobs and endpoints are written in: durations, sizes and paths. Leaf module: only zod. */
+
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+};
+
+/** `300ms`, `5s`, `15m`, `2h`, `90d` → milliseconds; undefined when it is none. */
+export function parseDuration(text: string): number | undefined {
+  return parseQuantity(text, DURATION_UNITS);
+}
+
+/** `512B`, `64KiB`, `10MB` → bytes; undefined when it is none. */
+export function parseSize(text: string): number | undefined {
+  return parseQuantity(text, SIZE_UNITS);
+}
+
+function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim());
+  if (match === null) return undefined;
+  const unit = units[match[2] ?? ''];
+  return unit === undefined ? undefined : Math.round(Number(match[1]) * unit);
+}
+
+/** Milliseconds, written as a duration. */
+export const duration = z.union([z.string(), z.number()]).transform((value, context) => {
+  const ms = typeof value === 'string' ? parseDuration(value) : value === 0 ? 0 : undefined;
+  if (ms !== undefined) return ms;
+  context.addIssue({ code: 'custom', message: `"${value}" is not a duration; write it as 300ms, 5s, 15m or 2h` });
+  return z.NEVER;
+});
+
+/** Bytes, written as a size. */
+export const size = z.union([z.string(), z.number().int().nonnegative()]).transform((value, context) => {
+  const bytes = typeof value === 'string' ? parseSize(value) : value;
+  if (bytes !== undefined) return bytes;
+  context.addIssue({ code: 'custom', message: `"${value}" is not a size; write it as 64KiB, 10MB or a number of bytes` });
+  return z.NEVER;
+});
+
+/** What a kind of endpoint builds its settings from. */
+export interface Values {
+  readonly duration: typeof duration;
+  readonly size: typeof size;
+  /** A path on this host: `~/` and paths relative to the folder that holds `jobs/` become absolute. */
+  readonly path: z.ZodType<string>;
+}
+
+/** @param base the folder that holds `jobs/` @param home of the user who runs Ferry */
+export function valuesFor(base: string, home: string): Values {
+  const path = z
+    .string()
+    .min(1)
+    .transform((text) => (text === '~' || text.startsWith('~/') ? resolve(home, text.slice(2)) : resolve(base, text)));
+  return { duration, size, path };
+}

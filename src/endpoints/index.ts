@@ -1,0 +1,25 @@
+/** Every kind of endpoint: its settings' schema (light, read at start) and its implementation (loaded when used). */
+
+import type { z } from 'zod';
+import type { Values } from '../config/values.ts';
+import type { Endpoint, EndpointContext } from './endpoint.ts';
+
+export interface Kind {
+  /** The schema of an entry of this kind in `endpoints.yaml`, without `type`; strict about unknown keys. */
+  settings(values: Values): z.ZodType;
+  /** @param settings what that schema gave */
+  create(settings: unknown, context: EndpointContext): Promise<Endpoint>;
+}
+
+/** Ties a schema to the implementation that takes what it gives. */
+export function kind<Settings>(
+  settings: (values: Values) => z.ZodType<Settings>,
+  load: () => Promise<(settings: Settings, context: EndpointContext) => Endpoint | Promise<Endpoint>>,
+): Kind {
+  return {
+    settings,
+    create: async (given, context) => (await load())(given as Settings, context),
+  };
+}
+
+export const kinds: Readonly<Record<string, Kind>> = {};
