@@ -1,0 +1,38 @@
+/** A small file system of its own for a test: to fill a disk, or to have a second device. Needs root. */
+
+import { execFile } from 'node:child_process';
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export interface MountedFolder extends AsyncDisposable {
+  readonly path: string;
+  /** Makes it read-only, or writable again. */
+  readOnly(on: boolean): Promise<void>;
+}
+
+/** @throws Error that says what is needed where mounting is not allowed */
+export async function mountTmpfs(sizeBytes: number): Promise<MountedFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'ferry-tmpfs-'));
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'ferry-test', path]);
+  } catch (error) {
+    await rmdir(path);
+    throw new Error('this test mounts a small tmpfs: run it as root, in a container with CAP_SYS_ADMIN', {
+      cause: error,
+    });
+  }
+  return {
+    path,
+    readOnly: async (on) => {
+      await run('mount', ['-o', `remount,${on ? 'ro' : 'rw'}`, path]);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await run('umount', ['-l', path]);
+      await rmdir(path);
+    },
+  };
+}
