@@ -25,7 +25,7 @@ export interface Capabilities {
   readonly checksum: 'remote' | 'service' | 'read-back';
   /** The modification time of a delivered file can be set. */
   readonly setsMtime: boolean;
-  /** `send` may answer "accepted"; `confirm` asks later. */
+  /** `send` may answer "accepted"; the same call with that checkpoint asks after it later. */
   readonly asynchronous: boolean;
   /** Names that are not UTF-8 can be carried. */
   readonly byteNames: boolean;
@@ -51,6 +51,8 @@ export interface Entry {
   readonly version: FileVersion;
   /** Latest moment at which the place says that anything about the file changed (ctime where there is one). */
   readonly changedMs: number;
+  /** Unix permission bits, where the place has them. */
+  readonly mode?: number;
 }
 
 /** The evidence that a file arrived. */
@@ -70,7 +72,7 @@ export interface Receipt {
 
 export type SendResult =
   | { readonly state: 'done'; readonly receipt: Receipt }
-  /** Accepted but not confirmed: ask `confirm` after `checkAfterMs`. The reference is in the checkpoint already. */
+  /** Accepted but not confirmed: call `send` again after `checkAfterMs`. The reference is in the checkpoint already. */
   | { readonly state: 'pending'; readonly checkAfterMs: number };
 
 /** A source that every attempt opens again. */
@@ -78,8 +80,6 @@ export interface SourceFile {
   /** For messages: the path in the job. */
   readonly path: FilePath;
   readonly version: FileVersion;
-  /** Unix permission bits, where the source has them. */
-  readonly mode?: number;
   /** @throws Fault `vanished` | `changed` (it is another version already) | `permanent` (not readable) */
   open(signal: AbortSignal): Promise<SourceReader>;
 }
@@ -130,6 +130,8 @@ export interface ListOptions extends CallOptions {
   readonly recursive?: boolean;
   /** Folders (paths as in `Entry.path`) for which this says false are not entered. */
   readonly enter?: (folder: FilePath) => boolean;
+  /** Told of each folder or entry that could not be looked at; the others are still listed. */
+  readonly unreadable?: (path: FilePath, fault: Fault) => void;
 }
 
 /** One step of `probe`, for `ferry check`. */
@@ -158,8 +160,6 @@ export interface Session extends AsyncDisposable {
    * (`changed`), and on any fault no final name is torn: it holds the old content, the whole new, or nothing.
    */
   send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult>;
-  /** Asks after a `pending` send. Only where `capabilities.asynchronous`. */
-  confirm?(note: string, options: SendOptions): Promise<SendResult>;
   /** Removes what interrupted sends with this token may have left for `path`. Missing is fine. */
   discard(path: FilePath, token: string, note: string | undefined, options: CallOptions): Promise<void>;
 

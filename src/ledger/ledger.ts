@@ -16,6 +16,8 @@ export interface Known {
   readonly state: DeliveryState;
   readonly target: FilePath;
   readonly version: FileVersion;
+  /** Superseded because its source was gone or had changed (fault kinds `vanished`, `changed`): should the same version be seen again, it is owed anew. */
+  readonly vanished: boolean;
 }
 
 export interface TakeOptions {

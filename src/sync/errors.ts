@@ -29,6 +29,8 @@ export interface FaultOptions {
   /** One sentence: what to do next. */
   readonly advice?: string;
   readonly cause?: unknown;
+  /** Set when no connection could be made at all, rather than one that was cut at work. */
+  readonly during?: 'connect';
 }
 
 export class Fault extends Error {
@@ -36,12 +38,14 @@ export class Fault extends Error {
   readonly kind: FaultKind;
   readonly code: string | undefined;
   readonly advice: string | undefined;
+  readonly during: 'connect' | undefined;
 
   constructor(kind: FaultKind, message: string, options: FaultOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.code = options.code;
     this.advice = options.advice;
+    this.during = options.during;
   }
 }
 
@@ -66,7 +70,11 @@ export function asFault(error: unknown, signal?: AbortSignal): Fault {
   if (error instanceof Fault) return error;
   if (signal?.aborted) return new Fault('aborted', 'stopped before it was done', { cause: error });
   const code = codeOf(error);
-  return new Fault('transient', messageOf(error), code === undefined ? { cause: error } : { cause: error, code });
+  return new Fault(
+    'transient',
+    messageOf(error),
+    code === undefined ? { cause: error } : { cause: error, code },
+  );
 }
 
 /** Throws the `aborted` fault (or the fault that the signal carries) when the signal has fired. */

@@ -28,7 +28,14 @@ export interface Job {
   readonly settleMs: number;
   /** Marker name with `{name}` (whole name) and `{stem}` (without extension) replaced, or undefined. */
   readonly done: string | undefined;
-  readonly after: { readonly action: 'keep' } | { readonly action: 'delete' } | { readonly action: 'archive'; readonly path: FilePath };
+  /**
+   * An archive's path is one of the source endpoint's; a folder outside a `local` endpoint's root is written as an
+   * absolute path, one inside it relative to that root.
+   */
+  readonly after:
+    | { readonly action: 'keep' }
+    | { readonly action: 'delete' }
+    | { readonly action: 'archive'; readonly path: FilePath };
   readonly conflict: 'replace' | 'skip' | 'rename' | 'fail';
   readonly verify: 'size' | 'checksum';
   readonly retry: { readonly attempts: number; readonly delayMs: number; readonly maxDelayMs: number };

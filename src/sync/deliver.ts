@@ -1,0 +1,102 @@
+/**
+ * One attempt at a delivery: opens the source, has the endpoint send and verify it, writes the receipt into the
+ * ledger, and only then lets `after` touch the source.
+ *
+ * What goes wrong is thrown as a Fault for the queue to decide on; a success is settled here.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Receipt, SendOptions, Session } from '../endpoints/endpoint.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { After } from './after.ts';
+import type { Delivery } from './delivery.ts';
+import { Fault } from './errors.ts';
+import type { Events } from './events.ts';
+import type { Job } from './job.ts';
+import { type FilePath, joinPath } from './names.ts';
+import { openBoth, type Places } from './places.ts';
+
+export interface DeliverOptions {
+  readonly ledger: Ledger;
+  readonly places: Places;
+  readonly after: After;
+  readonly events: Events;
+  readonly now: () => number;
+  readonly job: (name: string) => Job | undefined;
+}
+
+export type Delivered =
+  | { readonly state: 'done' }
+  | { readonly state: 'pending'; readonly checkAfterMs: number };
+
+/** @param delivery claimed by this process */
+export type Deliver = (delivery: Delivery, signal: AbortSignal) => Promise<Delivered>;
+
+/** Names a job, destination and path over all attempts and versions: what temporaries are called by. */
+export function tokenOf(delivery: Pick<Delivery, 'job' | 'destination' | 'path'>): string {
+  const identity = [delivery.job, delivery.destination, delivery.path].join('\0');
+  return createHash('sha256').update(identity, 'utf16le').digest('hex').slice(0, 16);
+}
+
+export function createDeliver(options: DeliverOptions): Deliver {
+  const { ledger, places, after, events, now } = options;
+
+  return async (delivery, signal) => {
+    const job = options.job(delivery.job);
+    if (job === undefined) throw new Fault('aborted', `job ${delivery.job} is not configured any more`);
+    const startedAtMs = now();
+    events.emit('sending', delivery);
+    const result = await send(job, delivery, signal);
+    if (result.state === 'pending') return result;
+    const endedAtMs = now();
+    await ledger.settle(
+      delivery.id,
+      { state: 'delivered', receipt: result.receipt },
+      { startedAtMs, endedAtMs },
+    );
+    events.emit('delivered', delivery, result.receipt, endedAtMs - startedAtMs);
+    await after.whenDelivered(job, delivery.path, delivery.version, signal);
+    return { state: 'done' };
+  };
+
+  async function send(job: Job, delivery: Delivery, signal: AbortSignal) {
+    await using both = await openBoth(
+      places,
+      job.from.endpoint,
+      delivery.endpoint,
+      delivery.version.sizeBytes,
+      signal,
+    );
+    const { from, to } = both;
+    const path = joinPath(job.from.path, delivery.path);
+    const mode = job.preserve.mode ? await modeOf(from, path, signal) : undefined;
+    const sendOptions: SendOptions = {
+      signal,
+      conflict: job.conflict,
+      verify: job.verify,
+      token: tokenOf(delivery),
+      preserveMtime: job.preserve.mtime,
+      helpers: to.helpers,
+      resume: delivery.note,
+      checkpoint: (note) => ledger.checkpoint(delivery.id, note),
+      progress: (bytes) => events.emit('progress', delivery, bytes),
+      ...(mode === undefined ? {} : { mode }),
+    };
+    const result = await to.session.send(from.source(path, delivery.version), delivery.target, sendOptions);
+    if (result.state === 'done') assertWhole(delivery, result.receipt);
+    return result;
+  }
+}
+
+async function modeOf(session: Session, path: FilePath, signal: AbortSignal): Promise<number | undefined> {
+  return (await session.stat(path, { signal }))?.mode;
+}
+
+/** The last guard, whatever an endpoint says: no receipt for another size. */
+function assertWhole(delivery: Delivery, receipt: Receipt): void {
+  if (receipt.sizeBytes === delivery.version.sizeBytes) return;
+  throw new Fault('transient', `${receipt.sizeBytes} bytes arrived of ${delivery.version.sizeBytes}`, {
+    code: 'SIZE_MISMATCH',
+    advice: 'Ferry sends it again. If it repeats, something between here and there changes files.',
+  });
+}
