@@ -32,6 +32,11 @@ export interface Job {
    * An archive's path is one of the source endpoint's; a folder outside a `local` endpoint's root is written as an
    * absolute path, one inside it relative to that root.
    */
+  /**
+   * What happens to a delivered source. `path` is the folder for the source session's `archive(…, target, …)`: a
+   * path like any other of that endpoint; where a `local` source archives outside the endpoint's own folder it
+   * is absolute, and local sessions take that for `archive` alone.
+   */
   readonly after:
     | { readonly action: 'keep' }
     | { readonly action: 'delete' }
@@ -41,6 +46,8 @@ export interface Job {
   readonly retry: { readonly attempts: number; readonly delayMs: number; readonly maxDelayMs: number };
   readonly order: 'none' | 'name' | 'mtime';
   readonly preserve: { readonly mtime: boolean; readonly mode: boolean };
+  /** How long ended deliveries are remembered. */
+  readonly historyMs: number;
   /** Where it is written, for messages. */
   readonly file: string;
 }
