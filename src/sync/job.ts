@@ -32,11 +32,6 @@ export interface Job {
    * An archive's path is one of the source endpoint's; a folder outside a `local` endpoint's root is written as an
    * absolute path, one inside it relative to that root.
    */
-  /**
-   * What happens to a delivered source. `path` is the folder for the source session's `archive(…, target, …)`: a
-   * path like any other of that endpoint; where a `local` source archives outside the endpoint's own folder it
-   * is absolute, and local sessions take that for `archive` alone.
-   */
   readonly after:
     | { readonly action: 'keep' }
     | { readonly action: 'delete' }
