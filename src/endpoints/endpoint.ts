@@ -178,6 +178,14 @@ export interface Session extends AsyncDisposable {
   archive(path: FilePath, version: FileVersion, target: FilePath, options: CallOptions): Promise<FilePath>;
 }
 
+export interface SeenHostKey {
+  /** e.g. `ssh-ed25519` */
+  readonly type: string;
+  /** `SHA256:` and base64 without padding, as OpenSSH prints it. */
+  readonly fingerprint: string;
+  readonly pinned: boolean;
+}
+
 export interface Endpoint {
   readonly name: string;
   readonly kind: string;
@@ -192,6 +200,8 @@ export interface Endpoint {
   connect(signal: AbortSignal): Promise<Session>;
   /** Tries everything for real below `folder`, step by step, and stops at the first broken one. Never throws. */
   probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep>;
+  /** For `ferry trust`: the host keys that the servers behind the name show, without logging in. Errors as `connect`. */
+  hostKeys?(options: CallOptions): Promise<readonly SeenHostKey[]>;
   /** Called once, after all sessions are closed. */
   close?(): Promise<void>;
 }
@@ -201,6 +211,8 @@ export interface EndpointContext {
   readonly name: string;
   /** Where an endpoint may keep files of its own (`FERRY_DATA`). */
   readonly dataFolder: string;
+  /** The environment as cli/main.ts read it: an agent's socket, the PATH of programs to start. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The other endpoints of the configuration, for jump hosts and staging buckets. */
   other(name: string): Promise<Endpoint>;
   /** Something that a person should know and that stops nothing. */
