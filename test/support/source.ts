@@ -40,7 +40,6 @@ export interface GeneratedOptions {
   readonly seed?: string;
   readonly path?: string;
   readonly mtimeMs?: number;
-  readonly mode?: number;
   readonly trouble?: SourceTrouble;
   /** Called before each chunk is given, with its offset: to pause, to abort, to cut. */
   readonly beforeChunk?: (offset: number) => void | Promise<void>;
@@ -81,7 +80,6 @@ export function generatedSource(options: GeneratedOptions): GeneratedSource {
   return {
     path,
     version,
-    ...(options.mode === undefined ? {} : { mode: options.mode }),
     get sha256() {
       sha256 ??= sha256OfContent(seed, sizeBytes);
       return sha256;

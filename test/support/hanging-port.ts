@@ -1,0 +1,51 @@
+/**
+ * A loopback port on which a TCP connect neither succeeds nor fails, as behind a firewall that drops packets: a
+ * listener that never accepts and whose backlog is full. Linux only.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { killTree } from './processes.ts';
+
+export interface HangingPort extends AsyncDisposable {
+  readonly port: number;
+}
+
+const LISTENER = `
+  const server = require('node:net').createServer();
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => process.stdout.write(server.address().port + '\\n'));
+`;
+
+export async function hangingPort(): Promise<HangingPort> {
+  const child = spawn(process.execPath, ['-e', LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const fillers: Socket[] = [];
+  const stop = async (): Promise<void> => {
+    for (const socket of fillers) socket.destroy();
+    await killTree(child);
+  };
+  try {
+    const [text] = await once(child.stdout, 'data');
+    const port = Number(String(text));
+    child.kill('SIGSTOP'); // it listens, and will never accept
+    while (await connects(port, fillers)) {
+      if (fillers.length > 64) throw new Error('the backlog never filled up');
+    }
+    return { port, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Adds a connection; false when it hangs. */
+async function connects(port: number, fillers: Socket[]): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+  fillers.push(socket);
+  const connected = once(socket, 'connect').then(
+    () => true,
+    () => true,
+  );
+  return await Promise.race([connected, sleep(300, false)]);
+}
