@@ -195,39 +195,42 @@ export class Pool implements AsyncDisposable {
 
   #open(count: number): void {
     const live = [...this.#members].filter((member) => member.session.broken === undefined).length;
-    if (live > 0 && this.#now() < this.#noGrowthUntilMs) return;
+    if (live + this.#connecting.size > 0 && this.#now() < this.#noGrowthUntilMs) return;
     const room = this.endpoint.connections - live - this.#connecting.size;
     for (let n = 0; n < Math.min(count, room); n += 1) {
       const first = this.#connecting.size === 0 && live === 0;
-      const opening = this.#connect(first ? 0 : this.#random() * JITTER_MS).finally(() => {
+      const opening = this.#connect(first ? 0 : this.#random() * JITTER_MS).then((fault) => {
         this.#connecting.delete(opening);
+        if (fault !== undefined) this.#refuse(fault);
         this.#serve();
       });
       this.#connecting.add(opening);
     }
   }
 
-  async #connect(delayMs: number): Promise<void> {
+  /** Resolves to what went wrong, if anything did. */
+  async #connect(delayMs: number): Promise<Fault | undefined> {
     const { signal } = this.#closing;
     try {
       if (delayMs > 0) await sleep(delayMs, undefined, { signal });
       const session = await this.endpoint.connect(signal);
       if (signal.aborted) {
         await session[Symbol.asyncDispose]();
-        return;
+        return undefined;
       }
       const member: Member = { session, small: 0, large: 0, idleTimer: undefined };
       this.#members.add(member);
       this.#rest(member);
+      return undefined;
     } catch (error) {
-      this.#refuse(connectFault(error, signal));
+      return connectFault(error, signal);
     }
   }
 
   /** A connect failed: those who wait are told, unless a live session will still serve them. */
   #refuse(fault: Fault): void {
     this.#noGrowthUntilMs = this.#now() + NO_GROWTH_MS;
-    if (this.#connecting.size > 1) return;
+    if (this.#connecting.size > 0) return;
     for (const member of this.#members) if (member.session.broken === undefined) return;
     for (const waiter of this.#waiters.splice(0)) waiter.refuse(fault);
   }

@@ -1,0 +1,45 @@
+/** `ferry pause` and `ferry resume`: hold and release endpoints and jobs. A running worker notices within a second. */
+
+import { nearest } from '../config/nearest.ts';
+import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
+import type { Options } from './commands.ts';
+import { openRecord, readConfig } from './setup.ts';
+
+export async function pause(cli: Cli, names: readonly string[], options: Options): Promise<number> {
+  await assertKnown(cli, names);
+  using ledger = openRecord(cli);
+  for (const name of names) {
+    ledger.pause(name, cli.now());
+    tell(cli, options, name, true);
+  }
+  return EXIT.ok;
+}
+
+export async function resume(cli: Cli, names: readonly string[], options: Options): Promise<number> {
+  await assertKnown(cli, names);
+  using ledger = openRecord(cli);
+  for (const name of names) {
+    ledger.resume(name);
+    // An endpoint that stopped is tried again: whoever resumes it has mended it.
+    if (ledger.endpoint(name)?.state === 'stopped') {
+      ledger.setEndpoint({ endpoint: name, state: 'up', fault: undefined, sinceMs: cli.now(), nextProbeMs: undefined });
+    }
+    tell(cli, options, name, false);
+  }
+  return EXIT.ok;
+}
+
+async function assertKnown(cli: Cli, names: readonly string[]): Promise<void> {
+  const config = await readConfig(cli);
+  const known = [...config.jobs.keys(), ...config.endpoints.keys()];
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    const near = nearest(name, known);
+    throw new Refusal(`there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
+  }
+}
+
+function tell(cli: Cli, options: Options, name: string, paused: boolean): void {
+  if (options['json'] === true) json(cli.stdout, { name, paused });
+  else line(cli.stdout, `${name} is ${paused ? 'paused: nothing is sent, everything due is kept' : 'released'}`);
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env node
+/**
+ * The command line: reads the environment, handles signals, exits. Nothing else in Ferry does any of these.
+ * Each command lives in a file of its own and is loaded when it is called.
+ */
+
+import { enableCompileCache } from 'node:module';
+import { homedir, hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Command, CommanderError } from 'commander';
+import type { Cli, Settings } from './cli.ts';
+import { EXIT } from './cli.ts';
+import { addCommands } from './commands.ts';
+
+enableCompileCache();
+
+function settingsFrom(env: NodeJS.ProcessEnv): Settings {
+  return {
+    jobsFolder: resolve(env['FERRY_JOBS'] || './jobs'),
+    dataFolder: resolve(env['FERRY_DATA'] || './.ferry'),
+    redisUrl: env['REDIS_URL'] || undefined,
+    http: env['FERRY_HTTP'] || '127.0.0.1:8080',
+    httpToken: env['FERRY_HTTP_TOKEN'] || undefined,
+    site: env['FERRY_SITE'] || hostname(),
+    logLevel: env['FERRY_LOG'] || 'info',
+    home: homedir(),
+    env,
+  };
+}
+
+function colourful(env: NodeJS.ProcessEnv, isTTY: boolean): boolean {
+  return isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+}
+
+async function ask(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+  } finally {
+    lines.close();
+  }
+}
+
+/** Fires at the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(EXIT.interrupted);
+      process.stderr.write('ferry: stopping; what is on its way gets its time (again to stop at once)\n');
+      stop.abort(name);
+    });
+  }
+  return stop.signal;
+}
+
+async function main(): Promise<number> {
+  const cli: Cli = {
+    settings: settingsFrom(process.env),
+    stdout: process.stdout,
+    stderr: process.stderr,
+    color: colourful(process.env, process.stdout.isTTY === true),
+    colorErr: colourful(process.env, process.stderr.isTTY === true),
+    signal: stopSignal(),
+    now: Date.now,
+    ask,
+  };
+  let code: number = EXIT.ok;
+  const program = new Command();
+  addCommands(program, cli, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    throw error;
+  }
+  return code;
+}
+
+// A reader that went away (`ferry history | head`) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  throw error;
+});
+
+// What may still hold the event loop (a keep-alive, a pooled socket) must not keep a finished command alive.
+process.exitCode = await main();
+process.stdout.write('', () => process.stderr.write('', () => process.exit()));
