@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+/**
+ * The installed `ferry` command, whatever Node the system starts it with: it loads main.js, or has the Node
+ * that npm brought along do so. As `node --require` it goes before main.ts in npm's scripts, and says that
+ * this Node is too old where main.ts would end in a syntax error. Plain JavaScript, so that any Node can read it.
+ */
+'use strict';
+
+const { spawn } = require('node:child_process');
+const { bundledNode, newEnough, tooOld } = require('./node-24.cjs');
+
+if (require.main === module) runInstalled();
+else if (!newEnough) refuse();
+
+function runInstalled() {
+  if (newEnough) {
+    import('../../dist/cli/main.js');
+    return;
+  }
+  const node = bundledNode();
+  if (node === undefined) refuse();
+  const child = spawn(node, [__filename, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal sends these to both of us.
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+function refuse() {
+  console.error(tooOld);
+  process.exit(2);
+}
