@@ -1,0 +1,34 @@
+/**
+ * The suite that every endpoint must pass: the promises of endpoints/endpoint.ts, tried out.
+ *
+ * What an endpoint's capabilities say it cannot do is not asked; nothing is ever skipped. Call it with `await` at
+ * the top of a test file, so that the capabilities are known when the tests are registered.
+ */
+
+import { after, describe } from 'node:test';
+import { conflictContract } from './endpoint/conflicts.ts';
+import { type ContractSetup, contractFor } from './endpoint/kit.ts';
+import { nameContract } from './endpoint/names.ts';
+import { readContract } from './endpoint/reading.ts';
+import { sendContract } from './endpoint/sending.ts';
+import { sourceContract } from './endpoint/sources.ts';
+import { takeContract } from './endpoint/taking.ts';
+import { troubleContract } from './endpoint/troubles.ts';
+
+export { type ContractSetup, type Outside, outsideOf } from './endpoint/kit.ts';
+
+/** @param create makes the endpoint and an empty folder at it; disposed of after the last test */
+export async function endpointContract(name: string, create: () => Promise<ContractSetup>): Promise<void> {
+  const setup = await create();
+  describe(`${name} keeps the endpoint contract`, () => {
+    after(() => setup[Symbol.asyncDispose]());
+    const contract = contractFor(setup);
+    nameContract(contract, setup);
+    sendContract(contract, setup);
+    conflictContract(contract, setup);
+    sourceContract(contract);
+    troubleContract(contract, setup);
+    readContract(contract, setup);
+    takeContract(contract, setup);
+  });
+}
