@@ -1,0 +1,60 @@
+/**
+ * `npm test`: installs what is missing, builds ssh2's native crypto, runs every `*.test.ts` below `test` (or those
+ * whose path holds one of the arguments: `npm test -- test/ledger`), and ends with `N passed, N failed`. A test
+ * that is skipped or to do, a file without tests, and anything left behind count as failed.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { type FileResult, runFile } from './setup/file.ts';
+import { ensureSystem } from './setup/system.ts';
+
+const CONCURRENCY = 2;
+
+const root = join(import.meta.dirname, '..');
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(filters: readonly string[]): Promise<number> {
+  try {
+    ensureSystem();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
+  // Compilers may have come only now; the architecture test says whether it worked.
+  spawnSync(process.execPath, [join(root, 'src/install/native-crypto.js')], { cwd: root, stdio: 'inherit' });
+
+  const files = globSync('test/**/*.test.ts', { cwd: root })
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .sort();
+  const results = await runAll(files.map((file) => join(root, file)));
+  for (const { report } of results) if (report !== '') console.log(`\n${report}`);
+
+  const passed = sum(results.map((result) => result.passed));
+  const failed = sum(results.map((result) => result.failed));
+  if (files.length === 0) console.log(`No test file matches ${filters.join(' ')}`);
+  console.log(`\n${passed} passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+/** A few files at a time; a line for each as it ends. */
+async function runAll(files: readonly string[]): Promise<readonly FileResult[]> {
+  const results: FileResult[] = [];
+  const waiting = files.values();
+  const work = async (): Promise<void> => {
+    for (const file of waiting) {
+      const result = await runFile(file, root);
+      results.push(result);
+      const verdict =
+        result.failed === 0 ? `${result.passed} ok` : `${result.failed} FAILED, ${result.passed} ok`;
+      console.log(`${result.seconds.toFixed(1).padStart(6)} s  ${result.name}  ${verdict}`);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  return results.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
