@@ -28,6 +28,7 @@ export async function runFile(file: string, root: string): Promise<FileResult> {
   const start = performance.now();
   let passed = 0;
   let failed = 0;
+  let succeeded = false;
   const trouble = (what: string): void => {
     failed += 1;
     troubles.push(`✖ ${name}: ${what}`);
@@ -57,8 +58,7 @@ export async function runFile(file: string, root: string): Promise<FileResult> {
     if (event.type === 'test:diagnostic' && event.data.file !== undefined)
       output.push(`${event.data.message}\n`);
     if (event.type === 'test:fail') failure(event.data);
-    if (event.type === 'test:summary' && !event.data.success && failed === 0)
-      trouble('failed outside its tests');
+    if (event.type === 'test:summary' && event.data.file === undefined) succeeded = event.data.success;
     if (event.type === 'test:pass') {
       const { data } = event;
       if (data.name === file) trouble('runs no test');
@@ -67,6 +67,7 @@ export async function runFile(file: string, root: string): Promise<FileResult> {
       else if (data.details.type !== 'suite') passed += 1;
     }
   }
+  if (!succeeded && failed === 0) trouble('failed outside its tests');
   for (const left of await sandbox.clear()) trouble(`left behind ${left}`);
 
   const said = output.join('').trim();
