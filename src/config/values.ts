@@ -3,7 +3,13 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
-const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DURATION_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   B: 1,
   kB: 1e3,
@@ -38,7 +44,10 @@ function parseQuantity(text: string, units: Readonly<Record<string, number>>): n
 export const duration = z.union([z.string(), z.number()]).transform((value, context) => {
   const ms = typeof value === 'string' ? parseDuration(value) : value === 0 ? 0 : undefined;
   if (ms !== undefined) return ms;
-  context.addIssue({ code: 'custom', message: `"${value}" is not a duration; write it as 300ms, 5s, 15m or 2h` });
+  context.addIssue({
+    code: 'custom',
+    message: `"${value}" is not a duration; write it as 300ms, 5s, 15m or 2h`,
+  });
   return z.NEVER;
 });
 
@@ -46,7 +55,10 @@ export const duration = z.union([z.string(), z.number()]).transform((value, cont
 export const size = z.union([z.string(), z.number().int().nonnegative()]).transform((value, context) => {
   const bytes = typeof value === 'string' ? parseSize(value) : value;
   if (bytes !== undefined) return bytes;
-  context.addIssue({ code: 'custom', message: `"${value}" is not a size; write it as 64KiB, 10MB or a number of bytes` });
+  context.addIssue({
+    code: 'custom',
+    message: `"${value}" is not a size; write it as 64KiB, 10MB or a number of bytes`,
+  });
   return z.NEVER;
 });
 
@@ -63,6 +75,13 @@ export function valuesFor(base: string, home: string): Values {
   const path = z
     .string()
     .min(1)
-    .transform((text) => (text === '~' || text.startsWith('~/') ? resolve(home, text.slice(2)) : resolve(base, text)));
+    // The content of a file where its path was meant: resolving it would spread a secret.
+    .refine((text) => !/[\0\r\n]/.test(text), {
+      error: 'must be a path on one line, not the content of a file',
+      abort: true,
+    })
+    .transform((text) =>
+      text === '~' || text.startsWith('~/') ? resolve(home, text.slice(2)) : resolve(base, text),
+    );
   return { duration, size, path };
 }

@@ -9,14 +9,18 @@ export interface Kind {
   settings(values: Values): z.ZodType;
   /** @param settings what that schema gave */
   create(settings: unknown, context: EndpointContext): Promise<Endpoint>;
+  /** What a job's source of this kind cannot do, so that the configuration can say it; default: nothing. */
+  readonly cannot?: readonly ('source' | 'delete' | 'archive')[];
 }
 
 /** Ties a schema to the implementation that takes what it gives. */
 export function kind<Settings>(
   settings: (values: Values) => z.ZodType<Settings>,
   load: () => Promise<(settings: Settings, context: EndpointContext) => Endpoint | Promise<Endpoint>>,
+  limits: Pick<Kind, 'cannot'> = {},
 ): Kind {
   return {
+    ...limits,
     settings,
     create: async (given, context) => (await load())(given as Settings, context),
   };

@@ -1,0 +1,230 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written so
+/** endpoints.yaml as entries: each parsed by its kind's own schema, with the files and jump hosts that it names looked after. */
+
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import type { Kind } from '../endpoints/index.ts';
+import type { EndpointEntry } from './config.ts';
+import { brokenRoads } from './hops.ts';
+import { checkName } from './name.ts';
+import { didYouMean } from './nearest.ts';
+import { parse } from './parse.ts';
+import { folderEndpoint } from './places.ts';
+import { type Finding, listOf } from './problems.ts';
+import {
+  isOpenToAll,
+  isPlainObject,
+  type ReferenceOptions,
+  type Resolved,
+  resolveReferences,
+  unreadable,
+} from './references.ts';
+import type { Values } from './values.ts';
+import type { YamlFile } from './yaml.ts';
+
+export interface EntriesOptions extends ReferenceOptions {
+  /** Absolute path of endpoints.yaml. */
+  readonly file: string;
+  readonly kinds: Readonly<Record<string, Kind>>;
+  readonly values: Values;
+}
+
+export interface Entries {
+  readonly valid: ReadonlyMap<string, EndpointEntry>;
+  /** Written, but not valid. */
+  readonly broken: ReadonlySet<string>;
+  readonly problems: readonly Finding[];
+  readonly warnings: readonly Finding[];
+  /** Files that the entries refer to. */
+  readonly files: readonly string[];
+}
+
+/** Settings that name a file which must be there. */
+const FILE_KEYS = ['key', 'cert', 'ca', 'knownHosts'];
+
+export async function readEntries(yaml: YamlFile, options: EntriesOptions): Promise<Entries> {
+  const out = {
+    valid: new Map<string, EndpointEntry>(),
+    problems: [] as Finding[],
+    warnings: [] as Finding[],
+    files: [] as string[],
+  };
+  if (yaml.data === undefined || yaml.data === null) return { ...out, broken: new Set() };
+  if (!isPlainObject(yaml.data)) {
+    const message = 'must be a map: the name of each endpoint, and below it its settings';
+    return { ...out, broken: new Set(), problems: [{ path: [], message }] };
+  }
+  const vias = new Map<string, readonly string[]>();
+  for (const [name, raw] of Object.entries(yaml.data)) {
+    const read = await readEntry(name, raw, yaml.at([name], 'key').line, options);
+    out.problems.push(...read.problems.map((finding) => underName(name, finding)));
+    out.warnings.push(...read.warnings.map((finding) => underName(name, finding)));
+    out.files.push(...read.files);
+    vias.set(name, read.via);
+    if (read.entry !== undefined) out.valid.set(name, read.entry);
+  }
+  const names = Object.keys(yaml.data);
+  for (const { line } of yaml.problems) out.valid.delete(nameAtLine(yaml, names, line) ?? '');
+  const kindOf = (name: string): string | undefined => kindIn(yaml.data, name);
+  for (const finding of brokenRoads({ names, vias, kindOf, valid: (name) => out.valid.has(name) })) {
+    out.problems.push(underName(finding.name, finding));
+    out.valid.delete(finding.name);
+  }
+  return { ...out, broken: new Set(names.filter((name) => !out.valid.has(name))) };
+}
+
+interface ReadEntry {
+  readonly entry: EndpointEntry | undefined;
+  readonly via: readonly string[];
+  readonly problems: readonly Finding[];
+  readonly warnings: readonly Finding[];
+  readonly files: readonly string[];
+}
+
+async function readEntry(
+  name: string,
+  raw: unknown,
+  line: number,
+  options: EntriesOptions,
+): Promise<ReadEntry> {
+  const nothing = { entry: undefined, via: [], warnings: [], files: [] };
+  const badName = checkName(name, 'an endpoint');
+  const problems: Finding[] = badName === undefined ? [] : [{ path: [], on: 'key', ...badName }];
+  const found = findKind(raw, options.kinds);
+  if ('message' in found) return { ...nothing, problems: [...problems, found] };
+
+  const { type: _, ...rest } = found.settings;
+  const resolved = await resolveReferences(rest, options);
+  const parsed = await parse(found.kind.settings(options.values), resolved.data, resolved.references);
+  const files = await checkFiles(resolved, options.values);
+  problems.push(...resolved.problems, ...files.problems);
+  // What a reference that stands for nothing is worth, nobody knows.
+  if (!parsed.ok)
+    problems.push(
+      ...parsed.findings.filter((finding) => !resolved.problems.some((at) => isBelow(finding, at))),
+    );
+  const read = {
+    via: viaOf(resolved.data),
+    problems,
+    warnings: [...resolved.warnings, ...files.warnings],
+    files: [...resolved.files, ...files.files],
+  };
+  if (!parsed.ok || problems.length > 0) return { ...read, entry: undefined };
+  const fingerprint = await fingerprintOf(raw, read.files);
+  return {
+    ...read,
+    entry: { name, kind: found.name, settings: parsed.value, file: options.file, line, fingerprint },
+  };
+}
+
+type FoundKind = {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly settings: Readonly<Record<string, unknown>>;
+};
+
+function findKind(raw: unknown, kinds: Readonly<Record<string, Kind>>): FoundKind | Finding {
+  const known = Object.keys(kinds);
+  if (!isPlainObject(raw))
+    return { path: [], message: 'must be a map of settings', remedy: `begin with "type": ${listOf(known)}` };
+  const name = raw.type;
+  if (name === undefined)
+    return { path: [], message: '"type" is missing', remedy: `it is one of ${listOf(known)}` };
+  const kind = typeof name === 'string' && Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+  if (typeof name === 'string' && kind !== undefined) return { name, kind, settings: raw };
+  const remedy =
+    (typeof name === 'string' ? didYouMean(name, known) : undefined) ?? `it is one of ${listOf(known)}`;
+  return {
+    path: ['type'],
+    message: typeof name === 'string' ? `there is no type "${name}"` : '"type" must be text',
+    remedy,
+  };
+}
+
+/** The entry that a line belongs to. */
+function nameAtLine(yaml: YamlFile, names: readonly string[], line: number): string | undefined {
+  return names.findLast((name) => yaml.at([name], 'key').line <= line);
+}
+
+function kindIn(data: unknown, name: string): string | undefined {
+  const entry = isPlainObject(data) && Object.hasOwn(data, name) ? data[name] : undefined;
+  return isPlainObject(entry) && typeof entry.type === 'string' ? entry.type : undefined;
+}
+
+function viaOf(data: unknown): readonly string[] {
+  if (!isPlainObject(data)) return [];
+  const via = Array.isArray(data.via) ? data.via : [data.via];
+  return via.filter((name) => typeof name === 'string');
+}
+
+function underName(name: string, { path, on, message, remedy }: Finding): Finding {
+  return {
+    path: [name, ...path],
+    ...(on === undefined ? {} : { on }),
+    message: `${name}: ${message}`,
+    ...(remedy === undefined ? {} : { remedy }),
+  };
+}
+
+function isBelow(finding: Finding, at: Finding): boolean {
+  return at.path.every((step, index) => finding.path[index] === step);
+}
+
+/** Keys and certificates must be there and readable. They are named as they are written: a reference may stand for a secret. */
+async function checkFiles({ data, references }: Resolved, values: Values) {
+  const out = { problems: [] as Finding[], warnings: [] as Finding[], files: [] as string[] };
+  for (const key of FILE_KEYS) {
+    const text = isPlainObject(data) ? data[key] : undefined;
+    const file =
+      typeof text === 'string' && !text.includes('${') ? values.path.safeParse(text).data : undefined;
+    if (file === undefined) continue;
+    out.files.push(file);
+    const reference = references.find(({ path }) => path[0] === key);
+    const said = reference?.raw ?? String(text);
+    const fault = await unreadable(file);
+    const where = reference === undefined && text !== file ? { remedy: `looked for it at ${file}` } : {};
+    if (fault !== undefined)
+      out.problems.push({ path: [key], message: `${key}: "${said}": ${fault}`, ...where });
+    else if (key === 'key' && (await isOpenToAll(file)))
+      out.warnings.push({
+        path: [key],
+        message: `${key}: every user of this host can read "${said}"`,
+        remedy: `chmod 600 ${said}`,
+      });
+  }
+  return out;
+}
+
+/** Of what is written and of the identity of the files that it names, so that no secret goes into it that is not in the YAML. */
+async function fingerprintOf(raw: unknown, files: readonly string[]): Promise<string> {
+  const parts = [canonical(raw)];
+  for (const file of files) {
+    const found = await stat(file).catch(() => undefined);
+    parts.push(file, String(found?.ino), String(found?.size), String(found?.mtimeMs));
+  }
+  return hashOf(parts.join('\0'));
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (!isPlainObject(value)) return JSON.stringify(value) ?? 'undefined';
+  return `{${Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
+    .join()}}`;
+}
+
+/** The `local` endpoint that a plain folder in a job stands for; undefined where there is no such kind. */
+export async function folderEntry(
+  folder: string,
+  { kinds, values, file, line }: EntriesOptions & { readonly line: number },
+): Promise<EndpointEntry | undefined> {
+  const parsed = await kinds.local?.settings(values).safeParseAsync({ path: folder });
+  if (parsed?.success !== true) return undefined;
+  const name = folderEndpoint(folder);
+  return { name, kind: 'local', settings: parsed.data, file, line, fingerprint: hashOf(name) };
+}

@@ -1,0 +1,156 @@
+/**
+ * Reads a jobs folder as a whole: what is valid becomes the configuration, what is not becomes a list of problems,
+ * all at once. Never throws for what people write; a broken file keeps no other from being used.
+ */
+
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import type { Kind } from '../endpoints/index.ts';
+import { codeOf } from '../sync/errors.ts';
+import type { Job } from '../sync/job.ts';
+import { checkCron, checkGlob, checkMarker, checkTimezone } from './checks.ts';
+import type { EndpointEntry, Loaded } from './config.ts';
+import { type Entries, folderEntry, readEntries } from './entries.ts';
+import { configFiles, ENDPOINTS_FILE, jobNameOf } from './folder.ts';
+import { readJob } from './jobs.ts';
+import { checkName } from './name.ts';
+import { checkPlace, type Known } from './places.ts';
+import type { Advice } from './problems.ts';
+import { whyUnreadable } from './references.ts';
+import { Report } from './report.ts';
+import { jobSchema } from './schema.ts';
+import { type Values, valuesFor } from './values.ts';
+
+export interface LoadOptions {
+  readonly jobsFolder: string;
+  /** Of the user who runs Ferry: what `~` stands for. */
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly kinds: Readonly<Record<string, Kind>>;
+  /** Problems name files as seen from here; default: the folder that holds the jobs folder. */
+  readonly cwd?: string;
+}
+
+interface Reading extends LoadOptions {
+  readonly folder: string;
+  /** The folder that holds the jobs folder: where relative paths start. */
+  readonly base: string;
+  readonly values: Values;
+  readonly report: Report;
+}
+
+export async function loadConfig(options: LoadOptions): Promise<Loaded> {
+  const folder = resolve(options.jobsFolder);
+  const base = dirname(folder);
+  const report = new Report(options.cwd ?? base);
+  const reading = { ...options, folder, base, values: valuesFor(base, options.home), report };
+  const files = await list(reading);
+  const endpointsFile = files.find((file) => basename(file) === ENDPOINTS_FILE);
+  const endpoints = await readEndpoints(endpointsFile, reading);
+  const jobs = await readJobs(
+    files.filter((file) => file !== endpointsFile),
+    endpoints,
+    reading,
+  );
+  return {
+    config: {
+      jobs: jobs.valid,
+      endpoints: new Map([...endpoints.valid, ...jobs.folders]),
+      folder,
+      files: report.files,
+    },
+    problems: report.problems,
+    warnings: report.warnings,
+    broken: { jobs: jobs.broken, endpoints: endpoints.broken, endpointsFile: endpoints.unreadable },
+  };
+}
+
+/** The files to read; says so when there is nothing to do. */
+async function list({ folder, report }: Reading): Promise<readonly string[]> {
+  const files = await configFiles(folder).catch((error: unknown) => {
+    const message = codeOf(error) === 'ENOTDIR' ? 'this is not a folder' : whyUnreadable(error);
+    report.problem(folder, { message });
+    return undefined;
+  });
+  if (files === undefined) return [];
+  const noJob = {
+    message: 'there is no job in this folder',
+    remedy: 'write a file NAME.yaml for each job, or let `ferry init` begin',
+  };
+  const noFolder = {
+    message: 'there is no such folder',
+    remedy: '`ferry init` makes one, with a first job in it',
+  };
+  if (files.length === 0) report.problem(folder, (await exists(folder)) ? noJob : noFolder);
+  // Endpoints alone can be trusted and checked before there is any job.
+  else if (files.every((file) => basename(file) === ENDPOINTS_FILE)) report.warning(folder, noJob);
+  return files;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+type KnownEntries = Known & Pick<Entries, 'valid' | 'broken'>;
+
+async function readEndpoints(file: string | undefined, reading: Reading): Promise<KnownEntries> {
+  if (file === undefined) return { valid: new Map(), broken: new Set(), unreadable: false };
+  const yaml = await reading.report.read(file);
+  if (yaml?.data === undefined) return { valid: new Map(), broken: new Set(), unreadable: true };
+  const entries = await readEntries(yaml, { ...reading, file });
+  reading.report.add(yaml, entries);
+  return { ...entries, unreadable: false };
+}
+
+async function readJobs(files: readonly string[], known: KnownEntries, reading: Reading) {
+  const valid = new Map<string, Job>();
+  const broken = new Set<string>();
+  const folders = new Map<string, EndpointEntry>();
+  const { report } = reading;
+  const schema = jobSchema({
+    place: (place) => checkPlace(place, known),
+    cron: checkCron,
+    timezone: checkTimezone,
+    glob: checkGlob,
+    marker: checkMarker,
+  });
+  const absolute = (path: string): string => reading.values.path.parse(path);
+  for (const file of files) {
+    const name = jobNameOf(basename(file));
+    const fault = wrongName(name, file, files);
+    if (fault !== undefined) report.problem(file, fault);
+    const yaml = await report.read(file);
+    const read =
+      yaml?.data === undefined
+        ? undefined
+        : await readJob(name, yaml, {
+            ...reading,
+            schema,
+            absolute,
+            entryFor: async (place, at) =>
+              typeof place === 'string'
+                ? folderEntry(absolute(place), { ...reading, file, line: yaml.at(at).line })
+                : known.valid.get(place.endpoint),
+          });
+    if (yaml !== undefined && read !== undefined) report.add(yaml, read);
+    if (read?.job === undefined || fault !== undefined) broken.add(name);
+    else {
+      valid.set(name, read.job);
+      for (const entry of read.entries)
+        if (!known.valid.has(entry.name) && !folders.has(entry.name)) folders.set(entry.name, entry);
+    }
+  }
+  return { valid, broken, folders };
+}
+
+function wrongName(name: string, file: string, files: readonly string[]): Advice | undefined {
+  if (`${name}.yaml` === ENDPOINTS_FILE)
+    return { message: 'this name is kept for the endpoints', remedy: `call the file ${ENDPOINTS_FILE}` };
+  const twin = files.find((other) => other !== file && jobNameOf(basename(other)) === name);
+  if (twin !== undefined)
+    return { message: `${basename(twin)} is a job of the same name`, remedy: 'rename one of them' };
+  return checkName(name, 'a job');
+}
