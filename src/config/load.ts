@@ -73,15 +73,13 @@ async function list({ folder, report }: Reading): Promise<readonly string[]> {
     return undefined;
   });
   if (files === undefined) return [];
-  const noJob = {
-    message: 'there is no job in this folder',
-    remedy: 'write a file NAME.yaml for each job, or let `ferry init` begin',
-  };
+  const noJob = { message: 'there is no job in this folder', remedy: 'write a file NAME.yaml for each job' };
   const noFolder = {
     message: 'there is no such folder',
     remedy: '`ferry init` makes one, with a first job in it',
   };
-  if (files.length === 0) report.problem(folder, (await exists(folder)) ? noJob : noFolder);
+  const begin = { ...noJob, remedy: '`ferry init` writes a first one' };
+  if (files.length === 0) report.problem(folder, (await exists(folder)) ? begin : noFolder);
   // Endpoints alone can be trusted and checked before there is any job.
   else if (files.every((file) => basename(file) === ENDPOINTS_FILE)) report.warning(folder, noJob);
   return files;

@@ -45,9 +45,9 @@ function orElse(text: string) {
   };
 }
 
-function oneOrMore<Item extends z.ZodType>(item: Item, text: string) {
+function oneOrMore<Item extends z.ZodType>(item: Item, text: string, least = 1) {
   return z
-    .union([item, z.array(item).min(1)], orElse(text))
+    .union([item, z.array(item).min(least)], orElse(text))
     .transform((value): readonly z.output<Item>[] => (Array.isArray(value) ? value : [value]));
 }
 
@@ -64,15 +64,16 @@ export function jobSchema(checks: Checks) {
     .superRefine((value, context) => {
       for (const fault of checks.place(value)) context.addIssue(customIssue(fault, fault.path));
     });
-  const globs = (what: string) =>
-    oneOrMore(checkedText(checks.glob), 'a pattern, or a list of patterns').describe(what);
+  const globs = (what: string, least: number) =>
+    oneOrMore(checkedText(checks.glob), 'a pattern, or a list of patterns', least).describe(what);
 
   return z.strictObject({
     from: place.describe('Where files are taken from: a folder on this host, or { endpoint, path }.'),
-    match: globs('Patterns of the files to take, relative to "from". Default: all. Dotfiles never.').default([
-      '**',
-    ]),
-    ignore: globs('Patterns of the files to leave.').default([]),
+    match: globs(
+      'Patterns of the files to take, relative to "from". Default: all. Dotfiles never.',
+      1,
+    ).default(['**']),
+    ignore: globs('Patterns of the files to leave.', 0).default([]),
     to: oneOrMore(place, 'a folder, { endpoint: NAME, path: FOLDER }, or a list of these').describe(
       'Where files go: one place, or a list; each file goes to every one.',
     ),
@@ -80,7 +81,7 @@ export function jobSchema(checks: Checks) {
       .prefault({})
       .describe('What makes the job look for files. Default: only by hand.'),
     settle: duration
-      .default(5000)
+      .prefault('5s')
       .describe('A file is due when it has not changed for so long. Default: 5s.'),
     done: checkedText(checks.marker)
       .optional()
@@ -113,10 +114,10 @@ export function jobSchema(checks: Checks) {
           .default(8)
           .describe('Tries before a file waits for a person. Default: 8.'),
         delay: durationFrom(1, '1ms')
-          .default(5000)
+          .prefault('5s')
           .describe('Wait before the second try; doubles each time. Default: 5s.'),
         maxDelay: durationFrom(1, '1ms')
-          .default(900_000)
+          .prefault('15m')
           .describe('Longest wait between two tries. Default: 15m.'),
       })
       .refine(({ delay, maxDelay }) => delay <= maxDelay, {
@@ -140,7 +141,7 @@ export function jobSchema(checks: Checks) {
       .prefault({})
       .describe('What besides the content goes along.'),
     history: durationFrom(3_600_000, '1h')
-      .default(400 * 86_400_000)
+      .prefault('400d')
       .describe('How long ended deliveries are remembered. Default: 400d.'),
   });
 }
@@ -160,7 +161,7 @@ function whenSchema(checks: Checks) {
         .default('once')
         .describe('After times that passed while Ferry was not running: look once, or not. Default: once.'),
       rescan: durationFrom(1000, '1s')
-        .default(300_000)
+        .prefault('5m')
         .describe('Look at the whole of a watched folder so often. Default: 5m.'),
       poll: durationFrom(100, '100ms')
         .optional()

@@ -1,0 +1,117 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written so
+/** The text of the files that `ferry init` writes, by their names in the jobs folder. */
+
+const ENDPOINTS = `# yaml-language-server: $schema=endpoints.schema.json
+#
+# Endpoints: the places where files live, each under a name that jobs use. This file is read again when it changes.
+# Relative paths start at the folder that holds jobs/. Any value may be \${env:NAME} or \${file:/run/secrets/name}.
+
+# An SFTP server of Ferry's own, on this machine only, so that you can try everything without an account
+# anywhere. What arrives there lies in sandbox/ in Ferry's data folder (./.ferry, or FERRY_DATA).
+try-out:
+  type: sandbox
+
+# Below are examples: take away the "#" in front of the lines and fill in your own.
+
+# An SFTP server, such as an EC2 instance behind a load balancer. Then: ferry trust app-server, ferry check app-server
+#app-server:
+#  type: sftp
+#  host: nlb-0123.elb.ap-northeast-1.amazonaws.com
+#  port: 22
+#  user: ec2-user
+#  key: ./keys/app-server             # OpenSSH or PEM; or password:, or agent: true
+#  passphrase: \${env:APP_KEY_PASS}    # of the key, if it has one
+#  idleTimeout: 350s                  # of the load balancer in front: 350s for an NLB, 60s for a CLB
+#  connections: 4                     # at most so many at once
+
+# One with a password that is kept in a file.
+#partner:
+#  type: sftp
+#  host: sftp.example.com
+#  user: acme
+#  password: \${file:./keys/partner.password}
+#  knownHosts: ~/.ssh/known_hosts     # instead of pinning its key with ferry trust
+
+# A folder under a name, such as a mounted share. Jobs may also name folders directly.
+#share:
+#  type: local
+#  path: /mnt/share
+`;
+
+const OUTBOX = `# yaml-language-server: $schema=job.schema.json
+#
+# The job "outbox" (a job is called as its file is): what is put into ./outbox goes to the endpoint try-out.
+# This file is read again when it changes. More to copy from: examples/
+
+from: ./outbox                      # relative paths start at the folder that holds jobs/
+to: { endpoint: try-out, path: /inbox }
+when: { watch: true }               # look whenever something changes there
+settle: 1s                          # a file is due when it has not changed for so long (default: 5s)
+
+# What else there is, with its defaults:
+#match: ["**"]                      # patterns of the files to take; dotfiles never
+#ignore: []                         # patterns of the files to leave
+#after: keep                        # once it has arrived: keep, delete, or { archive: ./outbox/.sent }
+#conflict: replace                  # when the name is taken by other content: replace, skip, rename, fail
+#verify: size                       # what must agree before it counts as delivered: size, checksum
+#retry: { attempts: 8, delay: 5s, maxDelay: 15m }
+#order: none                        # many at once; or one after another by name or mtime
+#preserve: { mtime: true, mode: false }
+#history: 400d                      # how long what was delivered is remembered
+`;
+
+const NIGHTLY = `# yaml-language-server: $schema=../job.schema.json
+#
+# Every night at two, Tokyo time: the day's exports, to a server over SFTP. Copy it into jobs/ to use it.
+
+from: ./export
+match: ["**/*.csv", "**/*.csv.gz"]
+ignore: ["**/*.part.csv"]
+to: { endpoint: app-server, path: /srv/inbox }
+when:
+  cron: "0 2 * * *"                 # minute hour day month weekday
+  timezone: Asia/Tokyo
+  catchUp: once                     # if Ferry was not running at two, it goes once when it is back; or none
+order: name                         # one after another, sorted by name
+verify: checksum                    # compare SHA-256, not only the size
+retry: { attempts: 10, delay: 30s, maxDelay: 10m }
+`;
+
+const DROP = `# yaml-language-server: $schema=../job.schema.json
+#
+# Another program drops files and, when one is complete, a marker beside it: report.pdf, then report.pdf.done.
+# Each goes to two places; when both have confirmed it, the file and its marker move into the archive.
+
+from: ./drop
+done: "{name}.done"                 # {stem} would be the name without its extension
+to:
+  - { endpoint: app-server, path: /srv/reports }
+  - ./reports-copy                  # a plain folder on this host
+when: { watch: true, rescan: 10m }  # on a network share add poll: 10s
+after: { archive: ./drop/.sent }    # keep, delete, or { archive: FOLDER }
+conflict: rename                    # never replace a report that is there already
+`;
+
+const FETCH = `# yaml-language-server: $schema=../job.schema.json
+#
+# The other way round: every quarter of an hour, what lies on the server comes here.
+
+from: { endpoint: app-server, path: /srv/outbox }
+match: ["*.xml"]                    # not in folders below; that would be **/*.xml
+to: ./inbox
+when: { cron: "*/15 * * * *" }
+after: { archive: /srv/outbox/done } # a folder on the server
+`;
+
+/** What works at once, for a folder that holds nothing yet. */
+export const FIRST: Readonly<Record<string, string>> = {
+  'endpoints.yaml': ENDPOINTS,
+  'outbox.yaml': OUTBOX,
+};
+
+/** In a folder of their own, which is not loaded. */
+export const EXAMPLES: Readonly<Record<string, string>> = {
+  'examples/nightly-batch.yaml': NIGHTLY,
+  'examples/watched-drop.yaml': DROP,
+  'examples/fetch.yaml': FETCH,
+};
