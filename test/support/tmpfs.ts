@@ -14,13 +14,16 @@ export interface MountedFolder extends AsyncDisposable {
   readOnly(on: boolean): Promise<void>;
 }
 
-/** @throws Error that says what is needed where mounting is not allowed */
-export async function mountTmpfs(sizeBytes: number): Promise<MountedFolder> {
-  const path = await mkdtemp(join(tmpdir(), 'ferry-tmpfs-'));
+/**
+ * @param at an existing empty folder, which stays; default: a new temporary one
+ * @throws Error that says what is needed where mounting is not allowed
+ */
+export async function mountTmpfs(sizeBytes: number, at?: string): Promise<MountedFolder> {
+  const path = at ?? (await mkdtemp(join(tmpdir(), 'ferry-tmpfs-')));
   try {
     await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'ferry-test', path]);
   } catch (error) {
-    await rmdir(path);
+    if (at === undefined) await rmdir(path);
     throw new Error('this test mounts a small tmpfs: run it as root, in a container with CAP_SYS_ADMIN', {
       cause: error,
     });
@@ -32,7 +35,7 @@ export async function mountTmpfs(sizeBytes: number): Promise<MountedFolder> {
     },
     [Symbol.asyncDispose]: async () => {
       await run('umount', ['-l', path]);
-      await rmdir(path);
+      if (at === undefined) await rmdir(path);
     },
   };
 }

@@ -1,0 +1,127 @@
+/** A file of this endpoint to be sent elsewhere. */
+
+import { constants } from 'node:fs';
+import { asFault, Fault, throwIfAborted } from '../../sync/errors.ts';
+import { type FilePath, printable } from '../../sync/names.ts';
+import { CHUNK_BYTES, type FileVersion, type SourceFile, type SourceReader } from '../endpoint.ts';
+import type { Disk } from './disk.ts';
+import { isVersion } from './entry.ts';
+import { changed, diskFault, isMissing, vanished } from './faults.ts';
+import type { Root } from './root.ts';
+
+/** Chunks read ahead of whoever takes them. */
+const AHEAD = 3;
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+export function sourceOf(disk: Disk, root: Root, path: FilePath, version: FileVersion): SourceFile {
+  return {
+    path,
+    version,
+    open: (signal) => disk.bounded(signal, () => open(disk, root, path, version)),
+  };
+}
+
+async function open(disk: Disk, root: Root, path: FilePath, version: FileVersion): Promise<SourceReader> {
+  const at = root.at(path);
+  let fd: number;
+  try {
+    fd = await disk.open(at, FLAGS);
+  } catch (error) {
+    if (!isMissing(error)) throw sourceFault(error, path);
+    await root.assertThere();
+    throw vanished(path, error);
+  }
+  try {
+    if (!isVersion(await disk.fstat(fd), version)) throw changed(path);
+  } catch (error) {
+    await disk.close(fd);
+    throw sourceFault(error, path);
+  }
+  return readerOf(disk, root, path, version, fd);
+}
+
+function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, fd: number): SourceReader {
+  const readExactly = async (start: number, end: number): Promise<Buffer> => {
+    try {
+      const bytes = await disk.read(fd, end - start, start);
+      if (bytes.length < end - start) throw changed(path);
+      return bytes;
+    } catch (error) {
+      throw sourceFault(error, path);
+    }
+  };
+
+  // Reads under way; the file is closed when they are done.
+  let underWay = 0;
+  let whenIdle: (() => void) | undefined;
+  const tracked = async (start: number, end: number): Promise<Buffer> => {
+    underWay += 1;
+    try {
+      return await readExactly(start, end);
+    } finally {
+      underWay -= 1;
+      if (underWay === 0) whenIdle?.();
+    }
+  };
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    if (underWay > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      whenIdle = resolve;
+      await promise;
+    }
+    await disk.close(fd);
+  };
+
+  return {
+    read: (start, end, signal) => ahead(tracked, start, end, signal, disk),
+    readAll: (signal) => disk.bounded(signal, () => tracked(0, version.sizeBytes)),
+    // While the file is open no other can get its inode: the name's own version says it all.
+    recheck: (signal) =>
+      disk.bounded(signal, async () => {
+        try {
+          if (!isVersion(await disk.lstat(root.at(path)), version)) throw changed(path);
+        } catch (error) {
+          if (!isMissing(error)) throw sourceFault(error, path);
+          await root.assertThere();
+          throw vanished(path, error);
+        }
+      }),
+    [Symbol.asyncDispose]: () => {
+      closed ??= disk.broken === undefined ? close() : Promise.resolve();
+      return closed;
+    },
+  };
+}
+
+async function* ahead(
+  read: (start: number, end: number) => Promise<Buffer>,
+  start: number,
+  end: number,
+  signal: AbortSignal,
+  disk: Disk,
+): AsyncGenerator<Buffer> {
+  const reads: Promise<Buffer>[] = [];
+  let at = start;
+  while (at < end || reads.length > 0) {
+    throwIfAborted(signal);
+    while (at < end && reads.length < AHEAD) {
+      const next = Math.min(at + CHUNK_BYTES, end);
+      const chunk = read(at, next);
+      chunk.catch(() => undefined); // reported when its turn comes
+      reads.push(chunk);
+      at = next;
+    }
+    const first = reads.shift();
+    if (first !== undefined) yield await disk.bounded(signal, () => first);
+  }
+}
+
+function sourceFault(error: unknown, path: FilePath): Fault {
+  if (error instanceof Fault) return error;
+  const fault = diskFault(error, `read ${printable(path)}`);
+  // A link where the file was: something else took its name.
+  if (fault.code === 'ELOOP') return changed(path);
+  return asFault(fault);
+}
