@@ -99,7 +99,7 @@ export function checkGlob(pattern: string): Advice | undefined {
       remedy: 'write \\ before a bracket that belongs to the name',
     };
   try {
-    picomatch(pattern, { strictBrackets: true });
+    picomatch.makeRe(pattern, { strictBrackets: true, debug: true });
     return undefined;
   } catch {
     return {

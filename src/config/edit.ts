@@ -59,7 +59,7 @@ export function withHostKeys(
   return changed !== undefined && isOnlyThat(before, changed, endpoint, all) ? changed : undefined;
 }
 
-const PARSE = { prettyErrors: false, merge: true, logLevel: 'silent' } as const;
+const PARSE = { prettyErrors: false, merge: true, logLevel: 'error' } as const;
 
 function splice(
   text: string,

@@ -8,12 +8,13 @@ import type { EndpointEntry } from './config.ts';
 import { brokenRoads } from './hops.ts';
 import { checkName } from './name.ts';
 import { didYouMean } from './nearest.ts';
-import { parse } from './parse.ts';
+import { asItIsWritten, parse } from './parse.ts';
 import { folderEndpoint } from './places.ts';
 import { type Finding, listOf } from './problems.ts';
 import {
   isOpenToAll,
   isPlainObject,
+  type Reference,
   type ReferenceOptions,
   type Resolved,
   resolveReferences,
@@ -55,19 +56,21 @@ export async function readEntries(yaml: YamlFile, options: EntriesOptions): Prom
     return { ...out, broken: new Set(), problems: [{ path: [], message }] };
   }
   const vias = new Map<string, readonly string[]>();
+  const references = new Map<string, readonly Reference[]>();
   for (const [name, raw] of Object.entries(yaml.data)) {
     const read = await readEntry(name, raw, yaml.at([name], 'key').line, options);
     out.problems.push(...read.problems.map((finding) => underName(name, finding)));
     out.warnings.push(...read.warnings.map((finding) => underName(name, finding)));
     out.files.push(...read.files);
     vias.set(name, read.via);
+    references.set(name, read.references);
     if (read.entry !== undefined) out.valid.set(name, read.entry);
   }
   const names = Object.keys(yaml.data);
   for (const { line } of yaml.problems) out.valid.delete(nameAtLine(yaml, names, line) ?? '');
   const kindOf = (name: string): string | undefined => kindIn(yaml.data, name);
   for (const finding of brokenRoads({ names, vias, kindOf, valid: (name) => out.valid.has(name) })) {
-    out.problems.push(underName(finding.name, finding));
+    out.problems.push(underName(finding.name, asItIsWritten(finding, references.get(finding.name) ?? [])));
     out.valid.delete(finding.name);
   }
   return { ...out, broken: new Set(names.filter((name) => !out.valid.has(name))) };
@@ -76,6 +79,7 @@ export async function readEntries(yaml: YamlFile, options: EntriesOptions): Prom
 interface ReadEntry {
   readonly entry: EndpointEntry | undefined;
   readonly via: readonly string[];
+  readonly references: readonly Reference[];
   readonly problems: readonly Finding[];
   readonly warnings: readonly Finding[];
   readonly files: readonly string[];
@@ -87,7 +91,7 @@ async function readEntry(
   line: number,
   options: EntriesOptions,
 ): Promise<ReadEntry> {
-  const nothing = { entry: undefined, via: [], warnings: [], files: [] };
+  const nothing = { entry: undefined, via: [], references: [], warnings: [], files: [] };
   const badName = checkName(name, 'an endpoint');
   const problems: Finding[] = badName === undefined ? [] : [{ path: [], on: 'key', ...badName }];
   const found = findKind(raw, options.kinds);
@@ -105,6 +109,7 @@ async function readEntry(
     );
   const read = {
     via: viaOf(resolved.data),
+    references: resolved.references,
     problems,
     warnings: [...resolved.warnings, ...files.warnings],
     files: [...resolved.files, ...files.files],

@@ -4,7 +4,7 @@ import type { Job, Place } from '../sync/job.ts';
 import { matchesOnlyHidden } from './checks.ts';
 import type { EndpointEntry } from './config.ts';
 import { archivePath, holdTogether, type OverlapOptions, type Side, type Sides } from './overlap.ts';
-import { parse } from './parse.ts';
+import { asItIsWritten, parse } from './parse.ts';
 import { rootOf, tidyPath } from './places.ts';
 import type { Finding, Path } from './problems.ts';
 import { isPlainObject, type ReferenceOptions, resolveReferences } from './references.ts';
@@ -43,7 +43,8 @@ export async function readJob(name: string, yaml: YamlFile, options: JobOptions)
   if (!parsed.ok) add(parsed.findings);
   const parts = parsed.ok ? parsed.value : await jobParts(options.schema).parseAsync(resolved.data);
   const sides = await findSides(parts, options);
-  add(await holdTogether(parts, sides, options));
+  const held = await holdTogether(parts, sides, options);
+  add(held.map((finding) => asItIsWritten(finding, resolved.references)));
   const done =
     parsed.ok && problems.length + yaml.problems.length === 0
       ? build(name, file, parsed.value, sides, options)
@@ -51,7 +52,10 @@ export async function readJob(name: string, yaml: YamlFile, options: JobOptions)
   // Only where this build knows no kind for plain folders.
   if (done === undefined && problems.length + yaml.problems.length === 0)
     problems.push({ path: ['from'], message: 'a plain folder cannot be used here' });
-  const warnings = [...resolved.warnings, ...hiddenPatterns(parts.match)];
+  const warnings = [
+    ...resolved.warnings,
+    ...hiddenPatterns(parts.match).map((finding) => asItIsWritten(finding, resolved.references)),
+  ];
   return { job: done?.job, problems, warnings, files: resolved.files, entries: done?.entries ?? [] };
 }
 

@@ -108,7 +108,7 @@ function withoutEchoes(findings: readonly Finding[]): Finding[] {
 }
 
 /** Messages about a value that came by a reference show the reference. */
-function asItIsWritten(finding: Finding, references: readonly Reference[]): Finding {
+export function asItIsWritten(finding: Finding, references: readonly Reference[]): Finding {
   const below = references.filter(({ path }) => finding.path.every((step, index) => path[index] === step));
   // Further away only what is long enough to be a secret rather than a word of the message.
   const others = references.map((one) => ({

@@ -16,6 +16,7 @@ export function word(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
       if (input == null) return input === undefined ? MISSING : EMPTY;
+      if (issue.expected === 'int' && typeof input === 'number') return 'must be a whole number';
       return `must be ${TYPES[issue.expected] ?? issue.expected}, not ${typeOf(input)}`;
     case 'invalid_value':
       if (input == null) return input === undefined ? MISSING : EMPTY;

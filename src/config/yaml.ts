@@ -42,7 +42,7 @@ export function readYaml(text: string, file: string): YamlFile {
     prettyErrors: false,
     merge: true,
     stringKeys: true,
-    logLevel: 'silent',
+    logLevel: 'error',
   });
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
@@ -170,7 +170,9 @@ function offsetOf(document: Document.Parsed, path: Path, on: 'key' | undefined):
       : isSeq(node)
         ? node.items[Number(step)]
         : undefined;
-    if (found === undefined) return offset;
+    // A single value stands for a list of one.
+    if (found === undefined)
+      return typeof step === 'number' && !isSeq(node) ? (startOf(node) ?? offset) : offset;
     if (!isPair(found)) {
       node = found;
       offset = startOf(found) ?? offset;
