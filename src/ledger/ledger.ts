@@ -8,7 +8,14 @@
  */
 
 import type { FileVersion } from '../endpoints/endpoint.ts';
-import type { AttemptTimes, Delivery, DeliveryState, FaultNote, NewDelivery, Outcome } from '../sync/delivery.ts';
+import type {
+  AttemptTimes,
+  Delivery,
+  DeliveryState,
+  FaultNote,
+  NewDelivery,
+  Outcome,
+} from '../sync/delivery.ts';
 import type { FilePath } from '../sync/names.ts';
 
 export interface Known {
@@ -33,7 +40,10 @@ export interface TakeOptions {
    * is queued or sending.
    */
   readonly ordered: readonly { readonly job: string; readonly order: 'name' | 'mtime' }[];
-  /** Also what another process has queued but not claimed (a person asked for it now), whatever its `nextAtMs`. */
+  /**
+   * A person asked for it now: whatever the `nextAtMs`, and also what another process has queued but not claimed (its
+   * queue entry becomes void).
+   */
   readonly steal?: boolean;
 }
 
@@ -97,7 +107,7 @@ export interface Ledger extends Disposable {
   /**
    * Creates deliveries as `due`, in one transaction. An older one of the same job, destination and path that
    * is due, queued or failed becomes superseded (its leftover stays marked); one that is sending stays, and finds out by
-   * itself. Where the latest already has that version and target, and is not superseded by a vanished source, nothing is made. Returns those made.
+   * itself. Where the latest already has that version and target, and is not `vanished` (see `Known`), nothing is made. Returns those made.
    */
   owe(deliveries: readonly NewDelivery[], nowMs: number): readonly Delivery[];
 
@@ -112,7 +122,10 @@ export interface Ledger extends Disposable {
   claim(id: number, generation: number, nowMs: number): Delivery | undefined;
   /** Keeps the note of a claimed delivery. Durable when resolved. */
   checkpoint(id: number, note: string): Promise<void>;
-  /** Ends an attempt of a delivery that this owner has claimed: state, attempt row and counters in one transaction. Durable when resolved. */
+  /**
+   * Ends an attempt of a delivery that this owner has claimed: state, attempt row and counters in one transaction.
+   * Durable when resolved. @throws Fault `aborted` NOT_CLAIMED when this owner does not hold it (also `checkpoint`)
+   */
   settle(id: number, outcome: Outcome, times: AttemptTimes): Promise<void>;
   /** Puts what this owner has queued (not what it is sending) back to due, for all endpoints or one. Returns how many. */
   release(endpoint?: string): number;
@@ -124,13 +137,16 @@ export interface Ledger extends Disposable {
   cleared(ids: readonly number[]): void;
 
   /** Failed deliveries back to due with fresh attempts; all, by id, or by job. Returns those put back. */
-  retry(which: { readonly ids?: readonly number[]; readonly job?: string }, nowMs: number): readonly Delivery[];
+  retry(
+    which: { readonly ids?: readonly number[]; readonly job?: string },
+    nowMs: number,
+  ): readonly Delivery[];
 
   get(id: number): Delivery | undefined;
   attempts(id: number): readonly Attempt[];
-  /** Newest first, streamed. */
+  /** Newest first (open ones by when they were made, ended ones by when they ended), streamed. */
   history(filter: HistoryFilter): Iterable<Delivery>;
-  /** Open and failed ones exactly and fast; delivered and superseded ones from kept totals. */
+  /** Open and failed ones exactly and fast; delivered and superseded ones from kept totals, pruned ones included. */
   counts(): readonly Count[];
   /** Open (due, queued, sending) deliveries of jobs. */
   open(jobs: readonly string[]): number;

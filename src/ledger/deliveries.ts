@@ -1,0 +1,177 @@
+/** Deliveries as a scan and a person see them: which version of a path is known, what is owed anew, what is put back. */
+
+import { sameVersion } from '../endpoints/endpoint.ts';
+import type { Delivery, NewDelivery } from '../sync/delivery.ts';
+import type { FilePath } from '../sync/names.ts';
+import type { Database, Row } from './database.ts';
+import type { Known } from './ledger.ts';
+import type { Names } from './names.ts';
+import { DELIVERY_COLUMNS, deliveryOf, numberOf, stateOf, textOf, textValue } from './rows.ts';
+
+const LATEST = `SELECT id, state, target, size_bytes, mtime_ms, tag, error_kind FROM deliveries INDEXED BY by_path
+  WHERE destination = ? AND job = ? AND path = ? ORDER BY id DESC LIMIT 1`;
+
+const MAKE = `INSERT INTO deliveries (job, endpoint, destination, path, target, size_bytes, mtime_ms, tag, state, open,
+    generation, attempts, cuts, next_at_ms, leftover, forgettable, created_at_ms, updated_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'due', 1, 1, 0, 0, ?, 0, 0, ?, ?)`;
+
+const SUPERSEDE = `UPDATE deliveries INDEXED BY unfinished
+  SET state = 'superseded', open = 0, owner = NULL, forgettable = 1, updated_at_ms = ?
+  WHERE open > 0 AND endpoint = ? AND job = ? AND path = ? AND state <> 'sending' AND destination = ?`;
+
+const RETRY = `UPDATE deliveries SET state = 'due', open = 1, generation = generation + 1, attempts = 0, cuts = 0,
+    next_at_ms = ?, updated_at_ms = ?, error_kind = NULL, error_code = NULL, error_message = NULL, error_advice = NULL
+  WHERE id = ? AND state = 'failed'`;
+
+const PRUNE = `DELETE FROM deliveries WHERE id IN (
+  SELECT id FROM deliveries INDEXED BY forgettable
+  WHERE forgettable = 1 AND leftover = 0 AND open <> 1 AND updated_at_ms < ? ORDER BY updated_at_ms LIMIT ?)`;
+
+export class Deliveries {
+  readonly #db: Database;
+  readonly #names: Names;
+
+  constructor(db: Database, names: Names) {
+    this.#db = db;
+    this.#names = names;
+  }
+
+  latest(job: string, destination: string, path: FilePath): Known | undefined {
+    const [jobId, destinationId] = [this.#names.find(job), this.#names.find(destination)];
+    if (jobId === undefined || destinationId === undefined) return undefined;
+    const row = this.#db.get(LATEST, destinationId, jobId, textValue(path));
+    return row === undefined ? undefined : knownOf(row);
+  }
+
+  owe(deliveries: readonly NewDelivery[], nowMs: number): readonly Delivery[] {
+    if (deliveries.length === 0) return [];
+    for (const { job, endpoint, destination } of deliveries) {
+      for (const name of [job, endpoint, destination]) this.#names.make(name);
+    }
+    return this.#db.write(() => {
+      const made: Delivery[] = [];
+      for (const delivery of deliveries) {
+        const latest = this.latest(delivery.job, delivery.destination, delivery.path);
+        if (latest !== undefined && !owedAnew(latest, delivery)) continue;
+        if (latest !== undefined) this.#supersede(latest.id, delivery, nowMs);
+        made.push(this.#make(delivery, nowMs));
+      }
+      return made;
+    });
+  }
+
+  get(id: number): Delivery | undefined {
+    const row = this.#db.get(`SELECT ${DELIVERY_COLUMNS} FROM deliveries WHERE id = ?`, id);
+    return row === undefined ? undefined : deliveryOf(row, this.#names);
+  }
+
+  retry(
+    which: { readonly ids?: readonly number[]; readonly job?: string },
+    nowMs: number,
+  ): readonly Delivery[] {
+    return this.#db.write(() =>
+      this.#failed(which).flatMap((id) =>
+        this.#db.run(RETRY, nowMs, nowMs, id).changes === 0 ? [] : (this.get(id) ?? []),
+      ),
+    );
+  }
+
+  leftovers(endpoint: string, limit: number): readonly Delivery[] {
+    const rows = this.#db.all(
+      `SELECT ${DELIVERY_COLUMNS} FROM deliveries INDEXED BY leftovers
+       WHERE leftover = 1 AND open <> 1 AND endpoint = ? ORDER BY id LIMIT ?`,
+      this.#names.find(endpoint) ?? null,
+      limit,
+    );
+    return rows.map((row) => deliveryOf(row, this.#names));
+  }
+
+  cleared(ids: readonly number[]): void {
+    this.#db.write(() => {
+      for (const id of ids) {
+        this.#db.run('UPDATE deliveries SET leftover = 0, note = NULL WHERE id = ? AND open <> 1', id);
+      }
+    });
+  }
+
+  afterDone(ids: readonly number[]): void {
+    this.#db.write(() => {
+      for (const id of ids) this.#db.run('UPDATE deliveries SET forgettable = 1 WHERE id = ?', id);
+    });
+  }
+
+  prune(beforeMs: number, limit: number): number {
+    return this.#db.write(() => this.#db.run(PRUNE, beforeMs, limit).changes);
+  }
+
+  /** Whatever is older than a delivery about to be made need not be remembered for ever any more. */
+  #supersede(latest: number, { job, endpoint, destination, path }: NewDelivery, nowMs: number): void {
+    const number = (name: string) => this.#names.make(name);
+    this.#db.run(SUPERSEDE, nowMs, number(endpoint), number(job), textValue(path), number(destination));
+    this.#db.run('UPDATE deliveries SET forgettable = 1 WHERE id = ? AND forgettable = 0', latest);
+  }
+
+  #make(delivery: NewDelivery, nowMs: number): Delivery {
+    const { version } = delivery;
+    const { id } = this.#db.run(
+      MAKE,
+      this.#names.make(delivery.job),
+      this.#names.make(delivery.endpoint),
+      this.#names.make(delivery.destination),
+      textValue(delivery.path),
+      textValue(delivery.target),
+      version.sizeBytes,
+      version.mtimeMs,
+      textValue(version.tag),
+      nowMs,
+      nowMs,
+      nowMs,
+    );
+    return {
+      ...delivery,
+      id,
+      state: 'due',
+      generation: 1,
+      attempts: 0,
+      cuts: 0,
+      nextAtMs: nowMs,
+      note: undefined,
+      leftover: false,
+      remotePath: undefined,
+      sha256: undefined,
+      verified: undefined,
+      reference: undefined,
+      error: undefined,
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+      deliveredAtMs: undefined,
+    };
+  }
+
+  #failed(which: { readonly ids?: readonly number[]; readonly job?: string }): readonly number[] {
+    const { ids, job } = which;
+    if (ids !== undefined) return job === undefined ? ids : ids.filter((id) => this.get(id)?.job === job);
+    const failed = `SELECT id FROM deliveries INDEXED BY ended
+      WHERE open <> 1 AND job = ? AND state = 'failed' ORDER BY id`;
+    const jobs =
+      job === undefined
+        ? this.#db.all(`SELECT DISTINCT job FROM totals WHERE failed_files > 0`)
+        : [[this.#names.find(job) ?? 0]];
+    return jobs.flatMap(([number]) => this.#db.all(failed, numberOf(number)).map(([id]) => numberOf(id)));
+  }
+}
+
+function knownOf([id, inState, target, size, mtime, tag, errorKind]: Row): Known {
+  const state = stateOf(inState);
+  return {
+    id: numberOf(id),
+    state,
+    target: textOf(target),
+    version: { sizeBytes: numberOf(size), mtimeMs: numberOf(mtime), tag: textOf(tag) },
+    vanished: state === 'superseded' && (errorKind === 'vanished' || errorKind === 'changed'),
+  };
+}
+
+function owedAnew(latest: Known, { target, version }: NewDelivery): boolean {
+  return latest.vanished || latest.target !== target || !sameVersion(latest.version, version);
+}
