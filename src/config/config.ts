@@ -12,7 +12,7 @@ export interface EndpointEntry {
   /** Absolute path of the file that it is written in. */
   readonly file: string;
   readonly line: number;
-  /** Changes when the entry, or a file that it refers to, does. Shows no secret. */
+  /** Changes when the entry does, or a file that it refers to, or a jump host on its way. Shows no secret. */
   readonly fingerprint: string;
 }
 

@@ -1,32 +1,24 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written so
 /** endpoints.yaml as entries: each parsed by its kind's own schema, with the files and jump hosts that it names looked after. */
 
-import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import type { Kind } from '../endpoints/index.ts';
+import type { z } from 'zod';
 import type { EndpointEntry } from './config.ts';
-import { brokenRoads } from './hops.ts';
+import { fingerprintOf, hashOf } from './fingerprint.ts';
+import { brokenRoads, hopsOf } from './hops.ts';
 import { checkName } from './name.ts';
+import { checkFiles } from './named-files.ts';
 import { didYouMean } from './nearest.ts';
 import { asItIsWritten, parse } from './parse.ts';
 import { folderEndpoint } from './places.ts';
 import { type Finding, listOf } from './problems.ts';
-import {
-  isOpenToAll,
-  isPlainObject,
-  type Reference,
-  type ReferenceOptions,
-  type Resolved,
-  resolveReferences,
-  unreadable,
-} from './references.ts';
+import { isPlainObject, type Reference, type ReferenceOptions, resolveReferences } from './references.ts';
+import type { Schemas } from './schemas.ts';
 import type { Values } from './values.ts';
 import type { YamlFile } from './yaml.ts';
 
 export interface EntriesOptions extends ReferenceOptions {
   /** Absolute path of endpoints.yaml. */
   readonly file: string;
-  readonly kinds: Readonly<Record<string, Kind>>;
+  readonly schemas: Schemas;
   readonly values: Values;
 }
 
@@ -39,9 +31,6 @@ export interface Entries {
   /** Files that the entries refer to. */
   readonly files: readonly string[];
 }
-
-/** Settings that name a file which must be there. */
-const FILE_KEYS = ['key', 'cert', 'ca', 'knownHosts'];
 
 export async function readEntries(yaml: YamlFile, options: EntriesOptions): Promise<Entries> {
   const out = {
@@ -68,12 +57,19 @@ export async function readEntries(yaml: YamlFile, options: EntriesOptions): Prom
   }
   const names = Object.keys(yaml.data);
   for (const { line } of yaml.problems) out.valid.delete(nameAtLine(yaml, names, line) ?? '');
+  const whole = new Map<string, EndpointEntry>();
   const kindOf = (name: string): string | undefined => kindIn(yaml.data, name);
   for (const finding of brokenRoads({ names, vias, kindOf, valid: (name) => out.valid.has(name) })) {
     out.problems.push(underName(finding.name, asItIsWritten(finding, references.get(finding.name) ?? [])));
     out.valid.delete(finding.name);
   }
-  return { ...out, broken: new Set(names.filter((name) => !out.valid.has(name))) };
+  for (const [name, entry] of out.valid) {
+    const hops = hopsOf(name, vias).map((hop) => out.valid.get(hop)?.fingerprint ?? '');
+    if (hops.length > 0)
+      whole.set(name, { ...entry, fingerprint: hashOf([entry.fingerprint, ...hops].join()) });
+    else whole.set(name, entry);
+  }
+  return { ...out, valid: whole, broken: new Set(names.filter((name) => !whole.has(name))) };
 }
 
 interface ReadEntry {
@@ -94,12 +90,12 @@ async function readEntry(
   const nothing = { entry: undefined, via: [], references: [], warnings: [], files: [] };
   const badName = checkName(name, 'an endpoint');
   const problems: Finding[] = badName === undefined ? [] : [{ path: [], on: 'key', ...badName }];
-  const found = findKind(raw, options.kinds);
+  const found = findKind(raw, options.schemas);
   if ('message' in found) return { ...nothing, problems: [...problems, found] };
 
   const { type: _, ...rest } = found.settings;
   const resolved = await resolveReferences(rest, options);
-  const parsed = await parse(found.kind.settings(options.values), resolved.data, resolved.references);
+  const parsed = await parse(found.schema, resolved.data, resolved.references);
   const files = await checkFiles(resolved, options.values);
   problems.push(...resolved.problems, ...files.problems);
   // What a reference that stands for nothing is worth, nobody knows.
@@ -124,19 +120,19 @@ async function readEntry(
 
 type FoundKind = {
   readonly name: string;
-  readonly kind: Kind;
+  readonly schema: z.ZodType;
   readonly settings: Readonly<Record<string, unknown>>;
 };
 
-function findKind(raw: unknown, kinds: Readonly<Record<string, Kind>>): FoundKind | Finding {
-  const known = Object.keys(kinds);
+function findKind(raw: unknown, schemas: Schemas): FoundKind | Finding {
+  const known = schemas.names;
   if (!isPlainObject(raw))
     return { path: [], message: 'must be a map of settings', remedy: `begin with "type": ${listOf(known)}` };
   const name = raw.type;
   if (name === undefined)
     return { path: [], message: '"type" is missing', remedy: `it is one of ${listOf(known)}` };
-  const kind = typeof name === 'string' && Object.hasOwn(kinds, name) ? kinds[name] : undefined;
-  if (typeof name === 'string' && kind !== undefined) return { name, kind, settings: raw };
+  const schema = typeof name === 'string' ? schemas.get(name) : undefined;
+  if (typeof name === 'string' && schema !== undefined) return { name, schema, settings: raw };
   const remedy =
     (typeof name === 'string' ? didYouMean(name, known) : undefined) ?? `it is one of ${listOf(known)}`;
   return {
@@ -175,60 +171,12 @@ function isBelow(finding: Finding, at: Finding): boolean {
   return at.path.every((step, index) => finding.path[index] === step);
 }
 
-/** Keys and certificates must be there and readable. They are named as they are written: a reference may stand for a secret. */
-async function checkFiles({ data, references }: Resolved, values: Values) {
-  const out = { problems: [] as Finding[], warnings: [] as Finding[], files: [] as string[] };
-  for (const key of FILE_KEYS) {
-    const text = isPlainObject(data) ? data[key] : undefined;
-    const file =
-      typeof text === 'string' && !text.includes('${') ? values.path.safeParse(text).data : undefined;
-    if (file === undefined) continue;
-    out.files.push(file);
-    const reference = references.find(({ path }) => path[0] === key);
-    const said = reference?.raw ?? String(text);
-    const fault = await unreadable(file);
-    const where = reference === undefined && text !== file ? { remedy: `looked for it at ${file}` } : {};
-    if (fault !== undefined)
-      out.problems.push({ path: [key], message: `${key}: "${said}": ${fault}`, ...where });
-    else if (key === 'key' && (await isOpenToAll(file)))
-      out.warnings.push({
-        path: [key],
-        message: `${key}: every user of this host can read "${said}"`,
-        remedy: `chmod 600 ${said}`,
-      });
-  }
-  return out;
-}
-
-/** Of what is written and of the identity of the files that it names, so that no secret goes into it that is not in the YAML. */
-async function fingerprintOf(raw: unknown, files: readonly string[]): Promise<string> {
-  const parts = [canonical(raw)];
-  for (const file of files) {
-    const found = await stat(file).catch(() => undefined);
-    parts.push(file, String(found?.ino), String(found?.size), String(found?.mtimeMs));
-  }
-  return hashOf(parts.join('\0'));
-}
-
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (!isPlainObject(value)) return JSON.stringify(value) ?? 'undefined';
-  return `{${Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
-    .join()}}`;
-}
-
 /** The `local` endpoint that a plain folder in a job stands for; undefined where there is no such kind. */
 export async function folderEntry(
   folder: string,
-  { kinds, values, file, line }: EntriesOptions & { readonly line: number },
+  { schemas, file, line }: Pick<EntriesOptions, 'schemas' | 'file'> & { readonly line: number },
 ): Promise<EndpointEntry | undefined> {
-  const parsed = await kinds.local?.settings(values).safeParseAsync({ path: folder });
+  const parsed = await schemas.get('local')?.safeParseAsync({ path: folder });
   if (parsed?.success !== true) return undefined;
   const name = folderEndpoint(folder);
   return { name, kind: 'local', settings: parsed.data, file, line, fingerprint: hashOf(name) };

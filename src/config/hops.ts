@@ -76,3 +76,8 @@ function loop(name: string, { vias }: RoadsOptions): Finding | undefined {
     remedy: 'a jump host must be reachable without what lies behind it',
   };
 }
+
+/** All jump hosts on the way to an endpoint, those of its jump hosts too. Only where none leads in a circle. */
+export function hopsOf(name: string, vias: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  return (vias.get(name) ?? []).flatMap((hop) => [hop, ...hopsOf(hop, vias)]);
+}

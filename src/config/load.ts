@@ -16,9 +16,10 @@ import { readJob } from './jobs.ts';
 import { checkName } from './name.ts';
 import { checkPlace, type Known } from './places.ts';
 import type { Advice } from './problems.ts';
-import { whyUnreadable } from './references.ts';
 import { Report } from './report.ts';
 import { jobSchema } from './schema.ts';
+import { Schemas } from './schemas.ts';
+import { whyUnreadable } from './secret-files.ts';
 import { type Values, valuesFor } from './values.ts';
 
 export interface LoadOptions {
@@ -36,6 +37,7 @@ interface Reading extends LoadOptions {
   /** The folder that holds the jobs folder: where relative paths start. */
   readonly base: string;
   readonly values: Values;
+  readonly schemas: Schemas;
   readonly report: Report;
 }
 
@@ -43,7 +45,9 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const folder = resolve(options.jobsFolder);
   const base = dirname(folder);
   const report = new Report(options.cwd ?? base);
-  const reading = { ...options, folder, base, values: valuesFor(base, options.home), report };
+  const values = valuesFor(base, options.home);
+  const schemas = new Schemas(options.kinds, values);
+  const reading = { ...options, folder, base, values, schemas, report };
   const files = await list(reading);
   const endpointsFile = files.find((file) => basename(file) === ENDPOINTS_FILE);
   const endpoints = await readEndpoints(endpointsFile, reading);

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, relative } from 'node:path';
 import { type Advice, byPlace, type Finding, type Problem } from './problems.ts';
-import { whyUnreadable } from './references.ts';
+import { whyUnreadable } from './secret-files.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
 /** What reading one file found. */

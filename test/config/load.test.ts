@@ -328,3 +328,18 @@ test('an edit is seen by loading again, and the fingerprint says which endpoint 
   assert.notEqual(rotated[1], before[1], 'a secret in a file counts');
   assert.equal(rotated[0], moved[0]);
 });
+
+test('a jump host that has changed changes the fingerprint of what is reached through it', async () => {
+  const endpoints = (host: string): string =>
+    `a: { type: sftp, host: a, via: [b] }\nb: { type: sftp, host: b, via: [c] }\nc: { type: sftp, host: ${host} }\nd: { type: sftp, host: d }\n`;
+  await using space = await workspace({ 'jobs/endpoints.yaml': endpoints('c') });
+  const prints = async () =>
+    [...(await space.load()).config.endpoints.values()].map(({ fingerprint }) => fingerprint);
+  const before = await prints();
+  await space.write('jobs/endpoints.yaml', endpoints('other'));
+  const after = await prints();
+  assert.deepEqual(
+    before.map((print, index) => print === after[index]),
+    [false, false, false, true],
+  );
+});
