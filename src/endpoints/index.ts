@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { Values } from '../config/values.ts';
 import type { Endpoint, EndpointContext } from './endpoint.ts';
 import { localSettings } from './local/settings.ts';
+import { settings as sftpSettings } from './sftp/settings.ts';
 
 export interface Kind {
   /** The schema of an entry of this kind in `endpoints.yaml`, without `type`; strict about unknown keys. */
@@ -29,4 +30,5 @@ export function kind<Settings>(
 
 export const kinds: Readonly<Record<string, Kind>> = {
   local: kind(localSettings, async () => (await import('./local/endpoint.ts')).createLocal),
+  sftp: kind(sftpSettings, async () => (await import('./sftp/endpoint.ts')).createSftp),
 };

@@ -1,0 +1,232 @@
+/**
+ * One connect, from the road to a session that works, inside one deadline (ssh2's own ends at the login).
+ *
+ * The first bytes that the far side sends are looked at, so that a web server, a TLS port or an FTP server is named
+ * as what it is. The host key is verified before anything is told to the server.
+ */
+
+import type { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
+import SftpClient from 'ssh2-sftp-client';
+import type { Passed, Road } from '../../roads/road.ts';
+import { Fault } from '../../sync/errors.ts';
+import { type ConnectTrouble, connectFault, connectSilence, type Phase } from './faults.ts';
+import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
+import type { Login } from './login.ts';
+import { CIPHERS, type SftpSettings } from './settings.ts';
+
+export interface DialPlan {
+  readonly name: string;
+  readonly settings: SftpSettings;
+  readonly road: Road;
+  /** Families of host keys to ask for, in order of preference. */
+  readonly families: readonly string[];
+  /** A fault when that host key is not to be trusted. */
+  readonly verify: (key: Buffer) => Fault | undefined;
+  readonly login: () => Promise<Login>;
+  /** A jump host needs no SFTP. */
+  readonly sftp: boolean;
+}
+
+export interface Dialled {
+  readonly client: Client;
+  readonly sock: Duplex;
+  readonly sftp: SFTPWrapper | undefined;
+  /** The server's identification without `SSH-2.0-`: `OpenSSH_9.2p1 …`. */
+  readonly ident: string;
+  readonly hostKey: HostKey;
+  readonly cipher: string;
+}
+
+const SNIFF_BYTES = 255;
+
+/** @throws Fault `unreachable` | `rejected` | `aborted` */
+export async function dial(plan: DialPlan, signal: AbortSignal, passed?: Passed): Promise<Dialled> {
+  const state = new Progress(plan);
+  const { connectTimeout } = plan.settings;
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(connectSilence(state, connectTimeout)), connectTimeout);
+  const onAbort = (): void => {
+    deadline.abort(
+      signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
+    );
+  };
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let sock: Duplex | undefined;
+  try {
+    sock = await plan.road.open(deadline.signal, passed);
+    sock.on('error', () => undefined);
+    return await converse(plan, state, sock, deadline.signal, passed);
+  } catch (error) {
+    sock?.destroy();
+    throw deadline.signal.aborted ? deadline.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** How far it has come, for the fault when it goes no further. */
+class Progress implements ConnectTrouble {
+  error: unknown;
+  phase: Phase = 'road';
+  sniffed: Buffer = Buffer.alloc(0);
+  tried: readonly string[] = [];
+  accepts: readonly string[] = [];
+  partial = false;
+  hostKey: HostKey | undefined;
+  cipher = '';
+  readonly name: string;
+  readonly user: string;
+  readonly road: string;
+
+  constructor(plan: DialPlan) {
+    this.name = plan.name;
+    this.user = plan.settings.user;
+    this.road = plan.road.description;
+  }
+
+  get ident(): string {
+    return /^SSH-[\d.]+-([^\r\n]*)/m.exec(this.sniffed.toString('latin1'))?.[1] ?? '';
+  }
+}
+
+function converse(
+  plan: DialPlan,
+  state: Progress,
+  sock: Duplex,
+  signal: AbortSignal,
+  passed?: Passed,
+): Promise<Dialled> {
+  return new Promise((resolve, reject) => {
+    const wrapper = plan.sftp ? new SftpClient(plan.name, {}) : undefined;
+    const client = wrapper?.client ?? new Client();
+    let settled = false;
+
+    const fail = (error: unknown): void => {
+      state.error ??= error;
+      if (settled) return;
+      settled = true;
+      stopListening();
+      // What the far side sent last may still be in the socket: a turn later it was sniffed.
+      void turn().then(() => {
+        client.destroy();
+        sock.destroy();
+        reject(connectFault(state));
+      });
+    };
+    const succeed = (sftp: SFTPWrapper | undefined): void => {
+      if (settled) return;
+      if (state.hostKey === undefined) {
+        fail(new Error('no host key was verified'));
+        return;
+      }
+      settled = true;
+      stopListening();
+      if (sftp !== undefined) passed?.('sftp', 'SFTP started');
+      const { ident, hostKey, cipher } = state;
+      resolve({ client, sock, sftp, ident, hostKey, cipher });
+    };
+    const onAbort = (): void => fail(signal.reason);
+    const onEnd = (): void => fail(new Error('the far side closed it'));
+    const onSniff = (bytes: Buffer): void => sniff(state, bytes, passed);
+    const stopListening = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      sock.removeListener('data', onSniff);
+    };
+
+    // ssh2-sftp-client's own listener throws away what the error was: this one comes first.
+    client.on('error', fail);
+    client.on('end', onEnd);
+    client.on('close', onEnd);
+    client.on('handshake', (negotiated) => {
+      state.cipher = negotiated.cs.cipher;
+      if (state.phase === 'key exchange') state.phase = 'login';
+    });
+    client.on('ready', () => {
+      state.phase = 'sftp';
+      passed?.('login', `${state.user} is logged in`);
+      if (wrapper === undefined) succeed(undefined);
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+    state.phase = 'banner';
+    const config = configOf(plan, state, sock, fail, passed);
+    if (wrapper !== undefined) wrapper.connect(config).then(succeed, fail);
+    else client.connect(config);
+    sock.on('data', onSniff);
+  });
+}
+
+function sniff(state: Progress, bytes: Buffer, passed?: Passed): void {
+  if (state.phase !== 'banner') return;
+  state.sniffed = Buffer.concat([state.sniffed, bytes]).subarray(0, SNIFF_BYTES);
+  if (state.ident === '') return;
+  state.phase = 'key exchange';
+  passed?.('banner', state.ident);
+}
+
+function configOf(
+  plan: DialPlan,
+  state: Progress,
+  sock: Duplex,
+  fail: (error: unknown) => void,
+  passed?: Passed,
+): ConnectConfig {
+  const { settings } = plan;
+  return {
+    sock,
+    username: settings.user,
+    readyTimeout: 0, // the deadline round all of it is ours
+    // Pings make a living peer heard; who is dead is decided by Link, which also sees bytes move.
+    keepaliveInterval: settings.keepAlive ?? Math.min(settings.idleTimeout / 3, 15_000),
+    keepaliveCountMax: Number.MAX_SAFE_INTEGER,
+    algorithms: {
+      cipher: [...(settings.ciphers ?? CIPHERS)],
+      compress: ['none'],
+      serverHostKey: hostKeyAlgorithms(plan.families),
+    },
+    hostVerifier: (key: Buffer) => {
+      const refusal = plan.verify(key);
+      if (refusal !== undefined) {
+        fail(refusal);
+        return false;
+      }
+      state.hostKey = hostKeyOf(key);
+      passed?.('host key', `${state.hostKey.type} ${state.hostKey.fingerprint}`);
+      return true;
+    },
+    authHandler: authenticator(plan, state, fail),
+  };
+}
+
+type Authenticator = Extract<ConnectConfig['authHandler'], (...args: never) => void>;
+
+/** Tries one way after the other, leaving out what the server does not take. */
+function authenticator(plan: DialPlan, state: Progress, fail: (error: unknown) => void): Authenticator {
+  let next = 0;
+  return (accepts, partial, tryWith) => {
+    if (Array.isArray(accepts)) state.accepts = accepts;
+    if (partial) state.partial = true;
+    plan.login().then(({ methods, tried }) => {
+      state.tried = tried;
+      for (;;) {
+        const method = methods[next];
+        next += 1;
+        if (method === undefined) return fail(new Error('All configured authentication methods failed'));
+        const asked = method.type === 'agent' ? 'publickey' : method.type;
+        if (state.accepts.length === 0 || state.accepts.includes(asked)) return tryWith(method);
+      }
+    }, fail);
+  };
+}
+
+type HostKeyAlgorithms = Extract<
+  NonNullable<ConnectConfig['algorithms']>['serverHostKey'],
+  readonly unknown[]
+>;
+
+function hostKeyAlgorithms(families: readonly string[]): HostKeyAlgorithms {
+  return families.flatMap((family) => FAMILIES[family] ?? []) as HostKeyAlgorithms;
+}

@@ -1,0 +1,273 @@
+/**
+ * The one place where what ssh2 and SFTP servers say becomes a Fault: whose trouble it is, and what to do.
+ */
+
+import { codeOf, Fault, type FaultOptions, messageOf } from '../../sync/errors.ts';
+import { type FilePath, printable } from '../../sync/names.ts';
+
+/** SFTP status codes (draft-ietf-secsh-filexfer-02, section 7). */
+export const STATUS = {
+  eof: 1,
+  noSuchFile: 2,
+  permissionDenied: 3,
+  failure: 4,
+  badMessage: 5,
+  noConnection: 6,
+  connectionLost: 7,
+  unsupported: 8,
+} as const;
+
+/** The SFTP status of an error, when it is one. */
+export function statusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error) || error instanceof Fault)
+    return undefined;
+  return typeof error.code === 'number' ? error.code : undefined;
+}
+
+/** @param doing what was tried, e.g. `write`, `rename`, `list` */
+export function fileFault(error: unknown, doing: string, path: FilePath, endpoint: string): Fault {
+  if (error instanceof Fault) return error;
+  const what = `${endpoint}: cannot ${doing} ${printable(path)}`;
+  const status = statusOf(error);
+  const said = messageOf(error);
+  const make = (kind: Fault['kind'], why: string, code: string, advice?: string): Fault =>
+    new Fault(kind, `${what}: ${why}`, { code, cause: error, ...(advice === undefined ? {} : { advice }) });
+  switch (status) {
+    case STATUS.noSuchFile:
+      return make('permanent', 'there is no such file or folder', 'ENOENT');
+    case STATUS.permissionDenied:
+      return make(
+        'permanent',
+        'permission denied',
+        'EACCES',
+        'The user who logs in needs permission to write in that folder (and to enter those above it).',
+      );
+    case STATUS.badMessage:
+      return make(
+        'permanent',
+        'the server cannot hold that name',
+        'ENAMETOOLONG',
+        'Names longer than 255 bytes, or with characters that its file system does not know, have to be changed at the source.',
+      );
+    case STATUS.unsupported:
+      return make('permanent', 'the server does not offer that', 'EOPNOTSUPP');
+    case STATUS.noConnection:
+    case STATUS.connectionLost:
+      return make('unreachable', said, 'ECONNRESET');
+    case undefined:
+      return make('transient', said, codeOf(error) ?? 'ESFTP');
+    default:
+      return make(
+        'transient',
+        `the server says "${said}"`,
+        'EFAILURE',
+        'The server gives no reason; its log may. Often a disk that is full, a quota, or a read-only file system.',
+      );
+  }
+}
+
+export function diskFullFault(doing: string, path: FilePath, endpoint: string, cause: unknown): Fault {
+  return new Fault('transient', `${endpoint}: cannot ${doing} ${printable(path)}: the remote disk is full`, {
+    code: 'ENOSPC',
+    cause,
+    advice: 'Make room on the server; Ferry tries again.',
+  });
+}
+
+/** How far a connect had come. */
+export type Phase = 'road' | 'banner' | 'key exchange' | 'login' | 'sftp' | 'open';
+
+export interface ConnectTrouble {
+  /** First error that was seen, if any. */
+  readonly error: unknown;
+  readonly phase: Phase;
+  /** First bytes that the far side sent. */
+  readonly sniffed: Buffer;
+  readonly name: string;
+  readonly user: string;
+  /** Over which road: `10.0.0.7:22`. */
+  readonly road: string;
+  /** What was tried to log in, and what the server says it takes. */
+  readonly tried: readonly string[];
+  readonly accepts: readonly string[];
+  readonly partial: boolean;
+}
+
+export function connectFault(trouble: ConnectTrouble): Fault {
+  const { error, phase, sniffed } = trouble;
+  if (error instanceof Fault) return error;
+  const stranger = notSsh(sniffed, trouble);
+  if (stranger !== undefined) return stranger;
+  const said = messageOf(error);
+  if (/no matching/.test(said)) return noCommon(said, trouble);
+  if (/All configured authentication methods failed|Too many authentication failures/i.test(said))
+    return loginRefused(trouble, said);
+  if (phase === 'login') return loginCut(trouble, said);
+  if (phase === 'sftp') return noSftp(trouble, said);
+  return cut(trouble, said);
+}
+
+/** The connect took too long. */
+export function connectSilence(trouble: ConnectTrouble, timeoutMs: number): Fault {
+  const { phase, name, road, sniffed } = trouble;
+  const stranger = notSsh(sniffed, trouble);
+  if (stranger !== undefined) return stranger;
+  const doing: Readonly<Record<Phase, string>> = {
+    road: 'opening the connection',
+    banner: 'waiting for an SSH banner',
+    'key exchange': 'exchanging keys',
+    login: 'logging in',
+    sftp: 'starting SFTP',
+    open: 'starting SFTP',
+  };
+  const silent = phase === 'banner' && sniffed.length === 0;
+  return new Fault(
+    'unreachable',
+    `${name}: ${road} did not get further than ${doing[phase]} within ${timeoutMs / 1000} s`,
+    {
+      code: 'ETIMEDOUT',
+      advice: silent
+        ? 'The port is open but says nothing: a load balancer whose targets are unhealthy, a firewall that lets only the handshake pass, or a server that is overloaded.'
+        : 'The server is slow or the line loses packets (a path MTU too small for a VPN does just this). A longer connectTimeout may help.',
+    },
+  );
+}
+
+function notSsh(sniffed: Buffer, { name, road }: ConnectTrouble): Fault | undefined {
+  const text = sniffed.toString('latin1', 0, 200);
+  const make = (code: string, what: string, advice: string): Fault =>
+    new Fault('rejected', `${name}: ${road} ${what}`, { code, advice });
+  if (/^HTTP\/\d/.test(text)) {
+    return make(
+      'HTTP_ANSWER',
+      'answers with HTTP, not SSH',
+      'This is a web server or an Application Load Balancer, which speaks HTTP only: SFTP needs a Network Load Balancer (TCP listener), or the right port.',
+    );
+  }
+  if (sniffed.length >= 3 && (sniffed[0] === 0x15 || sniffed[0] === 0x16) && sniffed[1] === 3) {
+    return make(
+      'TLS_ANSWER',
+      'answers with TLS, not SSH',
+      'This port speaks HTTPS or FTPS: use the SSH port, a TCP listener instead of a TLS one, or an endpoint of type ftps.',
+    );
+  }
+  if (/^220[ -]/.test(text)) {
+    return make('FTP_ANSWER', 'is an FTP or mail server, not SSH', 'For FTPS use an endpoint of type ftps.');
+  }
+  return undefined;
+}
+
+function noCommon(said: string, { name, road }: ConnectTrouble): Fault {
+  const what = said.replace(/^.*no matching /, '');
+  return new Fault('rejected', `${name}: ${road} and Ferry have no ${what} in common`, {
+    code: 'NO_COMMON_ALGORITHM',
+    advice: /key exchange/.test(what)
+      ? 'The server allows only key exchanges that Ferry does not know (post-quantum ones, or SHA-1). Let it also offer curve25519-sha256 or ecdh-sha2-nistp256 (KexAlgorithms in its sshd_config).'
+      : 'Look at Ciphers, MACs and HostKeyAlgorithms in its sshd_config, and at ciphers in endpoints.yaml.',
+  });
+}
+
+function loginRefused(trouble: ConnectTrouble, said: string): Fault {
+  const { name, user, tried, accepts, partial } = trouble;
+  const takes = accepts.length === 0 ? '' : `; it takes ${accepts.join(', ')}`;
+  return new Fault(
+    'rejected',
+    `${name} refused to log ${user} in with ${tried.join(', ') || 'nothing'}${takes}`,
+    {
+      code: 'LOGIN_REFUSED',
+      cause: said,
+      advice: loginAdvice(tried, accepts, partial),
+    },
+  );
+}
+
+function loginAdvice(tried: readonly string[], accepts: readonly string[], partial: boolean): string {
+  if (partial)
+    return 'The first step was accepted, but the server asks for a second one (two-factor login), which an unattended program cannot give.';
+  const key = tried.some((way) => way.startsWith('key') || way.startsWith('agent'));
+  if (
+    !key &&
+    accepts.length > 0 &&
+    !accepts.some((way) => way === 'password' || way === 'keyboard-interactive')
+  ) {
+    return 'The server takes keys only: set key in endpoints.yaml.';
+  }
+  if (!key) return 'Wrong user or password, or the account is locked.';
+  const rsa = tried.some((way) => way.includes('ssh-rsa'))
+    ? ' An old server may know only SHA-1 RSA signatures, a new one refuses them: an ed25519 key avoids both.'
+    : '';
+  return (
+    'Is it the right user for the image (ec2-user on Amazon Linux, ubuntu, admin on Debian, rocky), and is the public key in ' +
+    `that user's ~/.ssh/authorized_keys (mode 600, the folder 700)?${rsa}`
+  );
+}
+
+function loginCut(trouble: ConnectTrouble, said: string): Fault {
+  return new Fault('unreachable', `${trouble.name} ended the connection during the login: ${said}`, {
+    code: 'LOGIN_CUT',
+    advice:
+      'Too many logins at once (MaxStartups), too many keys in the agent (MaxAuthTries), or the server ended.',
+  });
+}
+
+function noSftp(trouble: ConnectTrouble, said: string): Fault {
+  const { name, user } = trouble;
+  if (/exceeds max length|Expected VERSION|Unknown packet type|Malformed/.test(said)) {
+    return new Fault('rejected', `${name}: the login of ${user} prints text where SFTP should start`, {
+      code: 'SFTP_NOISE',
+      cause: said,
+      advice:
+        'A login script of that user (.bashrc, .profile) writes something, or its shell is nologin: use internal-sftp as Subsystem, or silence the script.',
+    });
+  }
+  if (/Unable to start subsystem|administratively|open fail|Unable to request/i.test(said)) {
+    return new Fault('rejected', `${name} let ${user} in, but offers no SFTP: ${said}`, {
+      code: 'NO_SFTP',
+      advice: 'Its sshd_config needs a line such as: Subsystem sftp internal-sftp',
+    });
+  }
+  return new Fault('rejected', `${name} let ${user} in, but SFTP did not start: ${said}`, {
+    code: 'NO_SFTP',
+    advice:
+      'Does the account have a valid shell, and does the chroot belong to root? The log of sshd says more.',
+  });
+}
+
+function cut(trouble: ConnectTrouble, said: string): Fault {
+  const { name, road, phase } = trouble;
+  const early = phase === 'banner';
+  return new Fault(
+    'unreachable',
+    `${name}: ${road} ended the connection ${early ? 'before it said anything' : `during the ${phase}`}: ${said}`,
+    {
+      code: codeOf(trouble.error) ?? 'ECONNRESET',
+      cause: trouble.error,
+      advice: early
+        ? 'A load balancer without a healthy target, a server that turns this address away (MaxStartups, hosts.deny, fail2ban), or one that does not speak SSH.'
+        : 'The server or something on the way gave up; its log may say why.',
+    },
+  );
+}
+
+/** A connection that was at work is gone. */
+export function lostFault(name: string, error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  const code = codeOf(error);
+  const options: FaultOptions = {
+    code: code === undefined || /^\d+$/.test(code) ? 'ECONNRESET' : code,
+    cause: error,
+  };
+  return new Fault('unreachable', `the connection to ${name} was lost: ${messageOf(error)}`, options);
+}
+
+export function silentFault(name: string, silentMs: number, pending: number): Fault {
+  return new Fault(
+    'unreachable',
+    `${name} gave no sign of life for ${Math.round(silentMs / 1000)} s${pending > 0 ? `, with ${pending} requests unanswered` : ''}`,
+    {
+      code: 'ETIMEDOUT',
+      advice:
+        'The connection was dropped on the way without a word (idle limit of a load balancer or firewall), or the server hangs.',
+    },
+  );
+}

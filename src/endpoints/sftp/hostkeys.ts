@@ -1,0 +1,132 @@
+/**
+ * Host keys are pinned, always: by fingerprints in the settings, by a known_hosts file, or by both. A server
+ * without a pin is not spoken to; what it showed is in the fault, so that a person can compare and pin it.
+ */
+
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
+import { type KnownHosts, knownHostsFor } from './known-hosts.ts';
+import type { SftpSettings } from './settings.ts';
+
+export interface HostKey {
+  /** e.g. `ssh-ed25519` */
+  readonly type: string;
+  /** `SHA256:` and base64 without padding. */
+  readonly fingerprint: string;
+}
+
+/** Names of host key algorithms by the family of their key, in the order in which they are asked for. */
+export const FAMILIES: Readonly<Record<string, readonly string[]>> = {
+  ed25519: ['ssh-ed25519'],
+  ecdsa: ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
+  rsa: ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
+};
+
+export function familyOf(type: string): string {
+  return type.includes('ed25519') ? 'ed25519' : type.includes('ecdsa') ? 'ecdsa' : 'rsa';
+}
+
+/** @param key as it goes over the wire (RFC 4253, section 6.6) */
+export function hostKeyOf(key: Buffer): HostKey {
+  const length = key.length < 4 ? 0 : key.readUInt32BE(0);
+  const digest = createHash('sha256').update(key).digest('base64').replace(/=+$/, '');
+  return { type: key.toString('latin1', 4, 4 + Math.min(length, 64)), fingerprint: `SHA256:${digest}` };
+}
+
+export class HostKeys {
+  readonly #name: string;
+  readonly #host: string;
+  readonly #pins: readonly string[];
+  readonly #file: string | undefined;
+  readonly #known: KnownHosts | undefined;
+
+  private constructor(name: string, settings: SftpSettings, known: KnownHosts | undefined) {
+    this.#name = name;
+    this.#host = settings.host;
+    this.#pins = settings.hostKey.map((pin) => pin.replace(/=+$/, ''));
+    this.#file = settings.knownHosts;
+    this.#known = known;
+  }
+
+  /** Reads the known_hosts file, where one is set. @throws Fault `rejected` when it cannot be read */
+  static async load(name: string, settings: SftpSettings): Promise<HostKeys> {
+    const { knownHosts, host, port } = settings;
+    if (knownHosts === undefined) return new HostKeys(name, settings, undefined);
+    try {
+      const known = knownHostsFor(await readFile(knownHosts, 'utf8'), host, port);
+      return new HostKeys(name, settings, known);
+    } catch (error) {
+      throw new Fault(
+        'rejected',
+        `the known_hosts file ${knownHosts} of ${name} cannot be read: ${messageOf(error)}`,
+        {
+          code: codeOf(error) ?? 'KNOWN_HOSTS',
+          cause: error,
+          advice: 'Correct knownHosts in endpoints.yaml.',
+        },
+      );
+    }
+  }
+
+  /** Families of the keys that are known, first to be asked for; empty where only fingerprints are. */
+  get families(): readonly string[] {
+    return [...new Set((this.#known?.trusted ?? []).map(({ type }) => familyOf(type)))];
+  }
+
+  pinned(key: Buffer): boolean {
+    const base64 = key.toString('base64');
+    if (this.#known?.revoked.some((known) => known.key === base64)) return false;
+    if (this.#pins.includes(hostKeyOf(key).fingerprint)) return true;
+    return this.#known?.trusted.some((known) => known.key === base64) ?? false;
+  }
+
+  /** Why that key is not accepted. */
+  refusal(key: Buffer): Fault {
+    const { type, fingerprint } = hostKeyOf(key);
+    const shown = `${type} ${fingerprint}`;
+    const name = this.#name;
+    if (this.#known?.revoked.some((known) => known.key === key.toString('base64'))) {
+      return new Fault(
+        'rejected',
+        `${name} showed a host key that ${this.#file} marks as revoked: ${shown}`,
+        {
+          code: 'HOST_KEY_REVOKED',
+          advice: 'Do not connect. Ask whoever runs the server.',
+        },
+      );
+    }
+    const expected = [
+      ...this.#pins,
+      ...(this.#known?.trusted ?? []).map((known) => hostKeyOf(Buffer.from(known.key, 'base64')).fingerprint),
+    ];
+    if (expected.length > 0) return changed(name, shown, expected);
+    if (this.#known?.authority) {
+      return new Fault(
+        'rejected',
+        `${this.#file} trusts ${this.#host} by a certificate authority, which Ferry cannot check`,
+        {
+          code: 'HOST_KEY_AUTHORITY',
+          advice: `Pin the host key itself: ferry trust ${name} (it shows ${shown}).`,
+        },
+      );
+    }
+    return new Fault('rejected', `the host key of ${name} is not pinned; it shows ${shown}`, {
+      code: 'HOST_KEY_UNKNOWN',
+      advice: `ferry trust ${name}`,
+    });
+  }
+}
+
+function changed(name: string, shown: string, expected: readonly string[]): Fault {
+  return new Fault(
+    'rejected',
+    `${name} shows another host key than the pinned one: ${shown}, pinned ${expected.join(', ')}`,
+    {
+      code: 'HOST_KEY_CHANGED',
+      advice:
+        'Either the server was set up anew, or a load balancer has one more target, or someone stands in between. Ask whoever ' +
+        `runs it; if it is right: ferry trust ${name}.`,
+    },
+  );
+}

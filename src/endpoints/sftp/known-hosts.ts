@@ -1,0 +1,64 @@
+/**
+ * Reads a known_hosts file as sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT", has it: patterns, negation, `[host]:port`,
+ * hashed names, `@revoked`. `@cert-authority` is noticed, so that it can be refused in words: ssh2 does not do
+ * certificates.
+ */
+
+import { createHmac } from 'node:crypto';
+
+export interface KnownHosts {
+  /** Keys (base64) that are trusted for the host, by type. */
+  readonly trusted: readonly KnownKey[];
+  readonly revoked: readonly KnownKey[];
+  /** A certificate authority is named for the host. */
+  readonly authority: boolean;
+}
+
+export interface KnownKey {
+  readonly type: string;
+  readonly key: string;
+}
+
+/** What a file says about a host. Lines that cannot be read are passed over, as OpenSSH does. */
+export function knownHostsFor(text: string, host: string, port: number): KnownHosts {
+  const trusted: KnownKey[] = [];
+  const revoked: KnownKey[] = [];
+  let authority = false;
+  const name = (port === 22 ? host : `[${host}]:${port}`).toLowerCase();
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/);
+    const marker = words[0]?.startsWith('@') ? words.shift() : undefined;
+    const [patterns = '', type = '', key = ''] = words;
+    if (patterns === '' || patterns.startsWith('#') || key === '' || !matches(patterns, name)) continue;
+    if (marker === '@revoked') revoked.push({ type, key });
+    else if (marker === '@cert-authority') authority = true;
+    else if (marker === undefined) trusted.push({ type, key });
+  }
+  return { trusted, revoked, authority };
+}
+
+function matches(patterns: string, name: string): boolean {
+  let found = false;
+  for (const pattern of patterns.split(',')) {
+    if (pattern.startsWith('|1|')) found ||= hashedMatch(pattern, name);
+    else if (pattern.startsWith('!')) {
+      if (wildcardMatch(pattern.slice(1), name)) return false;
+    } else found ||= wildcardMatch(pattern, name);
+  }
+  return found;
+}
+
+/** `|1|salt|hash`: HMAC-SHA1 of the name, keyed with the salt. */
+function hashedMatch(pattern: string, name: string): boolean {
+  const [, , salt = '', hash = ''] = pattern.split('|');
+  return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
+}
+
+function wildcardMatch(pattern: string, name: string): boolean {
+  const source = pattern
+    .toLowerCase()
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
+  return new RegExp(`^${source}$`).test(name);
+}

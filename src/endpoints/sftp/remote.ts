@@ -1,0 +1,102 @@
+/** What every operation on a live session needs: the wire, what this server can do, and what was learned of it. */
+
+import { Fault } from '../../sync/errors.ts';
+import type { FilePath } from '../../sync/names.ts';
+import { diskFullFault, fileFault, STATUS, statusOf } from './faults.ts';
+import { Folders } from './folders.ts';
+import type { HostKey } from './hostkeys.ts';
+import type { Link } from './link.ts';
+import type { SftpSettings } from './settings.ts';
+import type { Window } from './window.ts';
+import type { Wire } from './wire.ts';
+
+export interface Remote {
+  /** The endpoint's name. */
+  readonly name: string;
+  readonly link: Link;
+  readonly wire: Wire;
+  readonly traits: Traits;
+  readonly hostKey: HostKey;
+  /** Shared by all sessions of the endpoint. */
+  readonly memory: Memory;
+  /** Bytes being written. */
+  readonly window: Window;
+  /** Bytes being read. */
+  readonly readWindow: Window;
+}
+
+/** What a server can do, from its identification, its extensions and the settings. */
+export interface Traits {
+  readonly kind: 'openssh' | 'aws-transfer' | 'generic';
+  /** Requests on one handle may be sent without waiting for each other: they are done, and answered, in order. */
+  readonly inOrder: boolean;
+  readonly posixRename: boolean;
+  /** Several handles, also of several sessions, may write to one file at any position. */
+  readonly positionalWrites: boolean;
+  readonly setsMtime: boolean;
+  /** fsync@openssh.com is offered and asked for. */
+  readonly sync: boolean;
+  /** Files appear under their final name only when their handle is closed. */
+  readonly commitsAtClose: boolean;
+}
+
+export function traitsOf(ident: string, wire: Wire, settings: SftpSettings): Traits {
+  const offers = (extension: string): boolean => extension in wire.extensions;
+  const found = /^AWS_SFTP/.test(ident)
+    ? 'aws-transfer'
+    : /^OpenSSH/.test(ident) || offers('limits@openssh.com')
+      ? 'openssh'
+      : 'generic';
+  const kind = settings.server === 'auto' ? found : settings.server;
+  return {
+    kind,
+    inOrder: kind === 'openssh',
+    posixRename: offers('posix-rename@openssh.com'),
+    positionalWrites: kind === 'openssh',
+    setsMtime: kind !== 'aws-transfer',
+    sync: settings.sync && offers('fsync@openssh.com'),
+    commitsAtClose: kind === 'aws-transfer',
+  };
+}
+
+/** What was learned of an endpoint while it was used. */
+export class Memory {
+  readonly folders = new Folders();
+  /** False once it was seen (or told) that the server renames nothing. */
+  renames: boolean;
+  /** The program that computes SHA-256 there; undefined while nobody asked, false where there is none. */
+  sha256Tool: string | false | undefined;
+  /** Family of the host key that was accepted last: asked for first. */
+  family: string | undefined;
+  readonly #warn: (message: string) => void;
+  readonly #warned = new Set<string>();
+
+  constructor(renames: boolean, warn: (message: string) => void) {
+    this.renames = renames;
+    this.#warn = warn;
+  }
+
+  /** Once each. */
+  warn(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    this.#warn(message);
+  }
+}
+
+/** As `fileFault`, and asks whether the disk is full where the server gives no reason. */
+export async function explain(
+  remote: Remote,
+  error: unknown,
+  doing: string,
+  path: FilePath,
+  bytes = 1,
+): Promise<Fault> {
+  if (error instanceof Fault) return error;
+  const fault = fileFault(error, doing, path, remote.name);
+  if (statusOf(error) !== STATUS.failure || remote.link.broken !== undefined) return fault;
+  const folder = path.slice(0, Math.max(0, path.lastIndexOf('/'))) || (path.startsWith('/') ? '/' : '.');
+  const room = await remote.wire.room(folder).catch(() => undefined);
+  const full = room !== undefined && (room.bytes < bytes || room.files === 0);
+  return full ? diskFullFault(doing, path, remote.name, error) : fault;
+}

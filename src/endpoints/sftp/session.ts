@@ -1,0 +1,124 @@
+/** A live SFTP connection as the contract's Session. Each call is bounded, honours its signal and throws only Faults. */
+
+import type { Fault } from '../../sync/errors.ts';
+import type { FilePath } from '../../sync/names.ts';
+import type {
+  CallOptions,
+  Capabilities,
+  Entry,
+  FileVersion,
+  ListOptions,
+  SendOptions,
+  SendResult,
+  Session,
+  SourceFile,
+} from '../endpoint.ts';
+import { archive, remove, stat } from './after.ts';
+import { bounded } from './bounded.ts';
+import { list } from './list.ts';
+import { lookAt } from './publish.ts';
+import type { Remote } from './remote.ts';
+import { send } from './send.ts';
+import { sourceOf } from './source.ts';
+import { asidePath, removeIfThere, tempPath } from './temp.ts';
+
+export class SftpSession implements Session {
+  readonly remote: Remote;
+  readonly #filesInFlight: number;
+
+  /** @param filesInFlight as set; fewer where the server has fewer handles */
+  constructor(remote: Remote, filesInFlight: number) {
+    this.remote = remote;
+    // A listing and the other sessions' help need handles too.
+    this.#filesInFlight = Math.max(1, Math.min(filesInFlight, Math.floor(remote.wire.maxHandles / 2)));
+  }
+
+  get broken(): Fault | undefined {
+    return this.remote.link.broken;
+  }
+
+  get capabilities(): Capabilities {
+    const { traits, memory, wire } = this.remote;
+    const direct = !memory.renames;
+    return {
+      atomicRename: !direct && traits.posixRename,
+      commitsAtClose: direct && traits.commitsAtClose,
+      filesInFlight: this.#filesInFlight,
+      resume: !direct,
+      positionalWrites: !direct && traits.positionalWrites,
+      checksum: typeof memory.sha256Tool === 'string' ? 'remote' : 'read-back',
+      setsMtime: traits.setsMtime,
+      asynchronous: false,
+      byteNames: wire.byteNames && traits.kind !== 'aws-transfer',
+    };
+  }
+
+  async send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult> {
+    const { remote } = this;
+    const receipt = await bounded(remote.link, options.signal, () =>
+      send({
+        remote,
+        source,
+        sizeBytes: source.version.sizeBytes,
+        path,
+        options,
+        helpers: this.#helpers(options.helpers),
+      }),
+    );
+    return { state: 'done', receipt };
+  }
+
+  discard(path: FilePath, token: string, _note: string | undefined, options: CallOptions): Promise<void> {
+    const { remote } = this;
+    return bounded(remote.link, options.signal, async () => {
+      await removeIfThere(remote, tempPath(path, token));
+      if (!remote.traits.posixRename) await this.#putBack(path, asidePath(path, token));
+    });
+  }
+
+  list(folder: FilePath, options: ListOptions): AsyncIterable<Entry> {
+    return list(this.remote, folder, options);
+  }
+
+  stat(path: FilePath, options: CallOptions): Promise<Entry | undefined> {
+    return bounded(this.remote.link, options.signal, () => stat(this.remote, path));
+  }
+
+  source(path: FilePath, version: FileVersion): SourceFile {
+    return sourceOf(this.remote, path, version);
+  }
+
+  remove(path: FilePath, version: FileVersion, options: CallOptions): Promise<void> {
+    return bounded(this.remote.link, options.signal, () => remove(this.remote, path, version, options));
+  }
+
+  archive(path: FilePath, version: FileVersion, target: FilePath, options: CallOptions): Promise<FilePath> {
+    return bounded(this.remote.link, options.signal, () =>
+      archive(this.remote, path, version, target, options),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.remote.link.close();
+  }
+
+  /** The old file of a replacement that was interrupted: back under its name, unless that holds a file again. */
+  async #putBack(path: FilePath, aside: FilePath): Promise<void> {
+    const { remote } = this;
+    if ((await lookAt(remote, aside)) === undefined) return;
+    if ((await lookAt(remote, path)) === undefined)
+      await remote.wire.rename(aside, path).catch(() => undefined);
+    else await removeIfThere(remote, aside);
+  }
+
+  /** Sessions of the same endpoint, on a host with the same key. */
+  #helpers(sessions: readonly Session[]): readonly Remote[] {
+    const { memory, hostKey, traits } = this.remote;
+    if (!traits.positionalWrites) return [];
+    return sessions
+      .filter((session): session is SftpSession => session instanceof SftpSession && session !== this)
+      .map((session) => session.remote)
+      .filter((remote) => remote.memory === memory && remote.link.broken === undefined)
+      .filter((remote) => remote.hostKey.fingerprint === hostKey.fingerprint);
+  }
+}

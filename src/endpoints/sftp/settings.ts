@@ -1,0 +1,93 @@
+/** The settings of an SFTP endpoint, as they stand in endpoints.yaml. Light: read at start, loads no SSH. */
+
+import { z } from 'zod';
+import type { Values } from '../../config/values.ts';
+
+const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
+
+export const CIPHERS = [
+  'aes128-gcm@openssh.com',
+  'aes256-gcm@openssh.com',
+  'chacha20-poly1305@openssh.com',
+  'aes128-ctr',
+  'aes192-ctr',
+  'aes256-ctr',
+] as const;
+
+const fingerprint = z
+  .string()
+  .regex(
+    FINGERPRINT,
+    'a host key is written as ssh-keygen -l prints it: SHA256: and 43 characters; `ferry trust` writes it',
+  );
+
+const oneOrMore = <Item extends z.ZodType>(item: Item) =>
+  z
+    .union([item, z.array(item)])
+    .transform((value): readonly z.output<Item>[] => (Array.isArray(value) ? value : [value]));
+
+export function settings(values: Values) {
+  return z
+    .strictObject({
+      host: z
+        .string()
+        .min(1)
+        .describe('Name or address of the server, or of the load balancer in front of it'),
+      port: z.int().min(1).max(65_535).default(22),
+      user: z.string().min(1),
+      key: values.path.optional().describe('Private key file: OpenSSH or PEM'),
+      passphrase: z.string().optional().describe('Of the key'),
+      password: z.string().optional().describe('Also answers keyboard-interactive questions'),
+      agent: z
+        .union([z.boolean(), values.path])
+        .optional()
+        .describe('true: the one of SSH_AUTH_SOCK; or its socket'),
+      hostKey: oneOrMore(fingerprint)
+        .default([])
+        .describe('SHA256 fingerprints, one per server behind the name'),
+      knownHosts: values.path.optional().describe('A known_hosts file'),
+      bindAddress: z.string().min(1).optional().describe('Local address to connect from'),
+      idleTimeout: values.duration.prefault('350s').describe('Of the load balancer in front'),
+      via: oneOrMore(z.string().min(1))
+        .default([])
+        .describe('Jump hosts, outermost first: other sftp endpoints'),
+      proxyCommand: z
+        .union([z.string().min(1), z.array(z.string()).min(1)])
+        .optional()
+        .describe('%h %p %r as in ssh_config; a list is started without a shell'),
+      connections: z.int().min(1).max(64).default(4).describe('At most so many at once'),
+      filesInFlight: z.int().min(1).max(1024).default(128).describe('On one connection'),
+      connectTimeout: values.duration.prefault('20s').describe('From the name to a session that works'),
+      keepAlive: values.duration.optional().describe('Default: a third of idleTimeout, 15s at most'),
+      timeout: values.duration
+        .prefault('60s')
+        .describe('A connection without a sign of life for so long is given up'),
+      ciphers: z.array(z.enum(CIPHERS)).min(1).optional().describe('In order of preference'),
+      server: z
+        .enum(['auto', 'openssh', 'aws-transfer', 'generic'])
+        .default('auto')
+        .describe('What the server can do: found out, or told'),
+      rename: z
+        .enum(['auto', 'never'])
+        .default('auto')
+        .describe('never: files are written under their final name'),
+      sync: z
+        .boolean()
+        .default(false)
+        .describe('Have the server put each file on its disk before it counts as delivered'),
+    })
+    .superRefine((given, context) => {
+      const problem = (path: string, message: string): void =>
+        context.addIssue({ code: 'custom', path: [path], message });
+      if (given.key === undefined && given.password === undefined && !given.agent) {
+        problem('key', 'there is no way to log in: set key, password or agent');
+      }
+      if (given.passphrase !== undefined && given.key === undefined)
+        problem('passphrase', 'a passphrase needs a key');
+      if (given.via.length > 0 && given.proxyCommand !== undefined) {
+        problem('proxyCommand', 'via and proxyCommand exclude each other');
+      }
+    });
+}
+
+export type SftpSettings = z.output<ReturnType<typeof settings>>;

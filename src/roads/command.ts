@@ -1,0 +1,153 @@
+/**
+ * The road through a program's stdin and stdout, as `ProxyCommand` of ssh_config: the AWS CLI's
+ * `ssm start-session`, `ec2-instance-connect open-tunnel`, or anything that speaks to the server.
+ *
+ * A list is started as it is, without a shell; a string as ssh does it, by `/bin/sh -c 'exec …'`. The program and
+ * what it started end with the connection, and the end of what it wrote to stderr is in the error.
+ */
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { Duplex, type Readable, type Writable } from 'node:stream';
+import { codeOf, Fault, throwIfAborted } from '../sync/errors.ts';
+import type { Road } from './road.ts';
+
+export interface CommandOptions {
+  readonly command: string | readonly string[];
+  /** For `%h`, `%p` and `%r`. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** What is kept of stderr. */
+const TAIL_CHARACTERS = 1_000;
+/** From SIGTERM to SIGKILL. */
+const GRACE_MS = 2_000;
+
+export function commandRoad(options: CommandOptions): Road {
+  const [program = '', ...args] = commandLine(options);
+  const name = typeof options.command === 'string' ? (options.command.split(' ')[0] ?? '') : program;
+  return {
+    description: `the proxy command ${name}`,
+    open: async (signal, passed) => {
+      throwIfAborted(signal);
+      const child = await start(program, args, options, name);
+      passed?.('proxy command', `${name} started`);
+      return duplexOf(child, name);
+    },
+  };
+}
+
+/** %h, %p, %r and %% replaced, as in ssh_config(5). */
+export function expand(text: string, options: Pick<CommandOptions, 'host' | 'port' | 'user'>): string {
+  const values: Readonly<Record<string, string>> = {
+    h: options.host,
+    p: String(options.port),
+    r: options.user,
+    '%': '%',
+  };
+  return text.replace(/%([hpr%])/g, (_, letter: string) => values[letter] ?? '');
+}
+
+function commandLine(options: CommandOptions): readonly string[] {
+  if (typeof options.command !== 'string') return options.command.map((word) => expand(word, options));
+  return ['/bin/sh', '-c', `exec ${expand(options.command, options)}`];
+}
+
+function start(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+  name: string,
+): Promise<Child> {
+  return new Promise((resolve, reject) => {
+    // A process group of its own, so that what the program starts can be ended with it.
+    const child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...options.env },
+    });
+    child.once('spawn', () => resolve(child));
+    child.once('error', (error) => {
+      const missing = codeOf(error) === 'ENOENT';
+      reject(
+        new Fault(
+          'rejected',
+          `the proxy command ${name} could not be started: ${missing ? 'not found' : error.message}`,
+          {
+            code: codeOf(error) ?? 'ESPAWN',
+            cause: error,
+            advice: missing ? `Install ${name}, or write its full path.` : 'Look at its permissions.',
+          },
+        ),
+      );
+    });
+  });
+}
+
+function duplexOf(child: Child, name: string): Duplex {
+  let stderr = '';
+  let killer: NodeJS.Timeout | undefined;
+  const kill = (how: NodeJS.Signals): void => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, how);
+    } catch {
+      child.kill(how); // the group is gone already
+    }
+  };
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-TAIL_CHARACTERS);
+  });
+  for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.on('error', () => undefined);
+
+  const duplex = new Duplex({
+    read: () => void child.stdout.resume(),
+    write: (chunk: Buffer, _encoding, done) => {
+      child.stdin.write(chunk, (error) => done(error ?? null));
+    },
+    final: (done) => {
+      child.stdin.end(() => done());
+    },
+    destroy: (error, done) => {
+      if (child.exitCode === null && child.signalCode === null) {
+        kill('SIGTERM');
+        killer = setTimeout(() => kill('SIGKILL'), GRACE_MS);
+      }
+      done(error);
+    },
+  });
+  child.stdout.on('data', (bytes: Buffer) => {
+    if (!duplex.push(bytes)) child.stdout.pause();
+  });
+  // 'close' comes after the exit and after the last byte of every pipe: only then is it known why it ended.
+  child.once('close', (code, how) => {
+    clearTimeout(killer);
+    if (duplex.destroyed) return;
+    if (code === 0) duplex.push(null);
+    else duplex.destroy(ended(name, code, how, stderr));
+  });
+  return duplex;
+}
+
+function ended(name: string, code: number | null, how: NodeJS.Signals | null, stderr: string): Fault {
+  const said = stderr.trim();
+  const why = code === null ? `was killed by ${how ?? 'a signal'}` : `ended with exit code ${code}`;
+  return new Fault('unreachable', `the proxy command ${name} ${why}${said === '' ? '' : `: ${said}`}`, {
+    code: 'PROXY_COMMAND',
+    advice: adviceFor(said, code),
+  });
+}
+
+function adviceFor(said: string, code: number | null): string {
+  if (code === 127) return 'The shell did not find the program: install it, or write its full path.';
+  if (/credential|ExpiredToken|sso login|AccessDenied|UnauthorizedOperation/i.test(said)) {
+    return 'It has no (valid) AWS credentials or no permission: run the same command by hand as the user who runs Ferry.';
+  }
+  if (/TargetNotConnected/i.test(said))
+    return 'The instance is not connected to Session Manager: is its SSM agent running?';
+  return 'Run the same command by hand as the user who runs Ferry.';
+}

@@ -1,0 +1,24 @@
+/**
+ * A road: how a connection reaches an endpoint. It yields a Duplex and knows nothing of what travels on it.
+ *
+ * Whatever goes wrong while it opens is a Fault with advice. Once open, the Duplex belongs to the caller, who
+ * destroys it; destroying it takes everything down that the road had started. An error that it emits later may
+ * be a Fault that says more than the socket could (what a proxy command wrote to its stderr).
+ */
+
+import type { Duplex } from 'node:stream';
+
+/** Told of each part of the way that was passed, for `ferry check`: `name`, `tcp`, `hop`, `proxy command`. */
+export type Passed = (step: string, saw: string) => void;
+
+export interface Road {
+  /** For people, to be read after "over" or "to": `10.0.0.7:22`, `bastion to 10.0.0.7:22`. */
+  readonly description: string;
+  /** @throws Fault `unreachable` | `rejected` | `aborted` within a bounded time */
+  open(signal: AbortSignal, passed?: Passed): Promise<Duplex>;
+}
+
+/** `host:port`, with brackets where the host is an IPv6 address. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
