@@ -9,6 +9,7 @@ import type { FileVersion } from '../endpoint.ts';
 import type { Disk } from './disk.ts';
 import { isVersion } from './entry.ts';
 import { changed, isMissing, vanished } from './faults.ts';
+import type { Root } from './root.ts';
 import { candidate, moveUnlessTaken } from './spot.ts';
 
 const TAKEN = `${OWN_PREFIX}taken-`;
@@ -17,12 +18,14 @@ const ABANDONED_MS = 60_000;
 
 export class Aside {
   readonly #disk: Disk;
+  readonly #root: Root;
   readonly #now: () => number;
   readonly #ours = new Set<FilePath>();
 
   /** @param now ms since the epoch */
-  constructor(disk: Disk, now: () => number) {
+  constructor(disk: Disk, root: Root, now: () => number) {
     this.#disk = disk;
+    this.#root = root;
     this.#now = now;
   }
 
@@ -43,9 +46,7 @@ export class Aside {
       await this.#disk.mkdir(own);
       try {
         const taken = joinPath(own, nameOf(path));
-        await this.#disk.rename(path, taken).catch((error: unknown) => {
-          throw isMissing(error) ? vanished(shown, error) : error;
-        });
+        await this.#disk.rename(path, taken).catch((error: unknown) => this.#missing(error, shown));
         await this.#assertVersion(taken, shown, version);
         return await use(taken);
       } finally {
@@ -69,10 +70,14 @@ export class Aside {
   }
 
   async #assertVersion(path: FilePath, shown: FilePath, version: FileVersion): Promise<void> {
-    const stats = await this.#disk.lstat(path).catch((error: unknown) => {
-      throw isMissing(error) ? vanished(shown, error) : error;
-    });
+    const stats = await this.#disk.lstat(path).catch((error: unknown) => this.#missing(error, shown));
     if (!isVersion(stats, version)) throw changed(shown);
+  }
+
+  async #missing(error: unknown, shown: FilePath): Promise<never> {
+    if (!isMissing(error)) throw error;
+    await this.#root.assertThere();
+    throw vanished(shown, error);
   }
 
   /** Puts everything back beside the folder, under a free name, and removes the folder. */

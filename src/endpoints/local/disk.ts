@@ -47,13 +47,15 @@ export class Disk implements Disposable {
   readonly #waiting = new Set<(fault: Fault) => void>();
   readonly #watch: NodeJS.Timeout;
   readonly #now: () => number;
+  readonly #stallMs: number;
   #count = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param now a clock in ms that never goes back */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-    this.#watch = setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+  /** `now`: a clock in ms that never goes back. */
+  constructor(options: { readonly now?: () => number; readonly stallMs?: number } = {}) {
+    this.#now = options.now ?? (() => performance.now());
+    this.#stallMs = options.stallMs ?? STALL_MS;
+    this.#watch = setInterval(() => this.#look(), Math.min(LOOK_EVERY_MS, this.#stallMs / 2)).unref();
   }
 
   readonly open = (path: FilePath, flags: number, mode?: number) =>
@@ -142,8 +144,8 @@ export class Disk implements Disposable {
   #look(): void {
     // In order of their start, so the first is the oldest.
     const [oldest] = this.#calls.values();
-    if (oldest === undefined || this.#now() - oldest < STALL_MS) return;
-    this.broken = new Fault('unreachable', `the file system has not answered for ${STALL_MS / 1000} s`, {
+    if (oldest === undefined || this.#now() - oldest < this.#stallMs) return;
+    this.broken = new Fault('unreachable', `the file system has not answered for ${this.#stallMs / 1000} s`, {
       code: 'ETIMEDOUT',
       advice: 'Check that the share is mounted and its server is up.',
     });

@@ -78,7 +78,7 @@ class LocalSession implements Session {
   constructor(disk: Disk, root: Root) {
     this.#disk = disk;
     this.#root = root;
-    this.#aside = new Aside(disk, Date.now);
+    this.#aside = new Aside(disk, root, Date.now);
     this.#parts = { disk, root, folders: new FolderSync(disk) };
   }
 
