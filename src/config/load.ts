@@ -20,7 +20,7 @@ import { Report } from './report.ts';
 import { jobSchema } from './schema.ts';
 import { Schemas } from './schemas.ts';
 import { whyUnreadable } from './secret-files.ts';
-import { type Values, valuesFor } from './values.ts';
+import { absolutePath, type Values, valuesFor } from './values.ts';
 
 export interface LoadOptions {
   readonly jobsFolder: string;
@@ -112,17 +112,26 @@ async function readJobs(files: readonly string[], known: KnownEntries, reading: 
   const broken = new Set<string>();
   const folders = new Map<string, EndpointEntry>();
   const { report } = reading;
+  const zones = new Map<string, Advice | undefined>();
   const schema = jobSchema({
     place: (place) => checkPlace(place, known),
     cron: checkCron,
-    timezone: checkTimezone,
+    // Asking costs a millisecond, and most jobs name the same one.
+    timezone: (text) => {
+      if (!zones.has(text)) zones.set(text, checkTimezone(text));
+      return zones.get(text);
+    },
     glob: checkGlob,
     marker: checkMarker,
   });
-  const absolute = (path: string): string => reading.values.path.parse(path);
+  const absolute = (path: string): string => absolutePath(path, reading.base, reading.home);
+  const byName = Map.groupBy(files, (file) => jobNameOf(basename(file)));
   for (const file of files) {
     const name = jobNameOf(basename(file));
-    const fault = wrongName(name, file, files);
+    const fault = wrongName(
+      name,
+      byName.get(name)?.find((other) => other !== file),
+    );
     if (fault !== undefined) report.problem(file, fault);
     const yaml = await report.read(file);
     const read =
@@ -148,10 +157,10 @@ async function readJobs(files: readonly string[], known: KnownEntries, reading: 
   return { valid, broken, folders };
 }
 
-function wrongName(name: string, file: string, files: readonly string[]): Advice | undefined {
+/** @param twin another file of the same name */
+function wrongName(name: string, twin: string | undefined): Advice | undefined {
   if (`${name}.yaml` === ENDPOINTS_FILE)
     return { message: 'this name is kept for the endpoints', remedy: `call the file ${ENDPOINTS_FILE}` };
-  const twin = files.find((other) => other !== file && jobNameOf(basename(other)) === name);
   if (twin !== undefined)
     return { message: `${basename(twin)} is a job of the same name`, remedy: 'rename one of them' };
   return checkName(name, 'a job');

@@ -5,7 +5,16 @@ import picomatch from 'picomatch';
 import type { Kind } from '../endpoints/index.ts';
 import type { FilePath } from '../sync/names.ts';
 import type { EndpointEntry } from './config.ts';
-import { below, checkRemotePath, type Location, locate, rootOf, tidyPath, wayInto } from './places.ts';
+import {
+  below,
+  checkOneLine,
+  checkRemotePath,
+  type Location,
+  locate,
+  rootOf,
+  tidyPath,
+  wayInto,
+} from './places.ts';
 import type { Finding } from './problems.ts';
 import type { JobParts } from './schema.ts';
 
@@ -128,8 +137,8 @@ function archiveFindings(
 }
 
 function archivePathFindings({ after }: JobParts, { entry }: Side): Finding[] {
-  if (typeof after !== 'object' || rootOf(entry) !== undefined) return [];
-  const fault = checkRemotePath(after.archive);
+  if (typeof after !== 'object') return [];
+  const fault = rootOf(entry) === undefined ? checkRemotePath(after.archive) : checkOneLine(after.archive);
   return fault === undefined ? [] : [{ path: ['after', 'archive'], ...fault }];
 }
 

@@ -50,7 +50,8 @@ function missingEndpoint(name: string, { valid, broken, unreadable }: Known): Ad
 
 /** A plain text is a folder on this host; people also write names of endpoints and URLs there. */
 function checkFolder(text: string, { valid, broken }: Known): Advice | undefined {
-  if (text.includes('\0')) return { message: 'a path cannot hold a NUL character' };
+  const odd = checkOneLine(text);
+  if (odd !== undefined) return odd;
   if (valid.has(text) || broken.has(text)) {
     return {
       message: `"${text}" is an endpoint, but a plain text means a folder`,
@@ -74,8 +75,13 @@ function checkFolder(text: string, { valid, broken }: Known): Advice | undefined
   };
 }
 
+export function checkOneLine(path: string): Advice | undefined {
+  return /[\0\r\n]/.test(path) ? { message: 'a path is written on one line' } : undefined;
+}
+
 export function checkRemotePath(path: string): Advice | undefined {
-  if (path.includes('\0')) return { message: 'a path cannot hold a NUL character' };
+  const odd = checkOneLine(path);
+  if (odd !== undefined) return odd;
   if (path === '~' || path.startsWith('~/')) {
     const rest = path.slice(2) === '' ? '""' : `"${path.slice(2)}"`;
     return {
@@ -91,7 +97,8 @@ export function checkRemotePath(path: string): Advice | undefined {
 }
 
 function checkPathBelow(root: string, path: string): Advice | undefined {
-  if (path.includes('\0')) return { message: 'a path cannot hold a NUL character' };
+  const odd = checkOneLine(path);
+  if (odd !== undefined) return odd;
   const start = `paths at this endpoint start at its own folder, ${root}`;
   if (path.split(/[/\\]/).includes('..'))
     return { message: `"${path}" leads out of the endpoint`, remedy: start };

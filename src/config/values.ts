@@ -62,6 +62,11 @@ export const size = z.union([z.string(), z.number().int().nonnegative()]).transf
   return z.NEVER;
 });
 
+/** A path on this host as it is written → absolute. */
+export function absolutePath(text: string, base: string, home: string): string {
+  return text === '~' || text.startsWith('~/') ? resolve(home, text.slice(2)) : resolve(base, text);
+}
+
 /** What a kind of endpoint builds its settings from. */
 export interface Values {
   readonly duration: typeof duration;
@@ -80,8 +85,6 @@ export function valuesFor(base: string, home: string): Values {
       error: 'must be a path on one line, not the content of a file',
       abort: true,
     })
-    .transform((text) =>
-      text === '~' || text.startsWith('~/') ? resolve(home, text.slice(2)) : resolve(base, text),
-    );
+    .transform((text) => absolutePath(text, base, home));
   return { duration, size, path };
 }

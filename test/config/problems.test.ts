@@ -239,6 +239,10 @@ cases('endpoints of places', [
 ]);
 
 cases('paths', [
+  ['from: "a\\0b"\nto: ./b\n', '1:7  from: a path is written on one line'],
+  ['from: ./a\nto: { endpoint: server, path: "a\\0b" }\n', '2:31  to.path: a path is written on one line'],
+  [`${PLACES}after: { archive: "a\\0b" }\n`, '3:19  a path is written on one line'],
+  ['from: "a\\nb"\nto: ./b\n', '1:7  from: a path is written on one line'],
   [
     'from: ./a\nto: { endpoint: server, path: ../in }\n',
     '2:31  to.path: "../in" holds ".."; write the path from / on',
