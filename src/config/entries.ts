@@ -4,14 +4,14 @@ import type { z } from 'zod';
 import type { EndpointEntry } from './config.ts';
 import { fingerprintOf, hashOf } from './fingerprint.ts';
 import { brokenRoads, hopsOf } from './hops.ts';
+import type { Schemas } from './kind-schemas.ts';
 import { checkName } from './name.ts';
 import { checkFiles } from './named-files.ts';
 import { didYouMean } from './nearest.ts';
 import { asItIsWritten, parse } from './parse.ts';
 import { folderEndpoint } from './places.ts';
-import { type Finding, listOf } from './problems.ts';
+import { type Finding, type Findings, listOf } from './problems.ts';
 import { isPlainObject, type Reference, type ReferenceOptions, resolveReferences } from './references.ts';
-import type { Schemas } from './schemas.ts';
 import type { Values } from './values.ts';
 import type { YamlFile } from './yaml.ts';
 
@@ -22,63 +22,68 @@ export interface EntriesOptions extends ReferenceOptions {
   readonly values: Values;
 }
 
-export interface Entries {
+export interface Entries extends Findings {
   readonly valid: ReadonlyMap<string, EndpointEntry>;
   /** Written, but not valid. */
   readonly broken: ReadonlySet<string>;
-  readonly problems: readonly Finding[];
-  readonly warnings: readonly Finding[];
-  /** Files that the entries refer to. */
-  readonly files: readonly string[];
 }
 
 export async function readEntries(yaml: YamlFile, options: EntriesOptions): Promise<Entries> {
-  const out = {
-    valid: new Map<string, EndpointEntry>(),
-    problems: [] as Finding[],
-    warnings: [] as Finding[],
-    files: [] as string[],
-  };
-  if (yaml.data === undefined || yaml.data === null) return { ...out, broken: new Set() };
-  if (!isPlainObject(yaml.data)) {
+  const nothing = { valid: new Map(), broken: new Set<string>(), problems: [], warnings: [], files: [] };
+  const { data } = yaml;
+  if (data === undefined || data === null) return nothing;
+  if (!isPlainObject(data)) {
     const message = 'must be a map: the name of each endpoint, and below it its settings';
-    return { ...out, broken: new Set(), problems: [{ path: [], message }] };
+    return { ...nothing, problems: [{ path: [], message }] };
   }
-  const vias = new Map<string, readonly string[]>();
-  const references = new Map<string, readonly Reference[]>();
-  for (const [name, raw] of Object.entries(yaml.data)) {
-    const read = await readEntry(name, raw, yaml.at([name], 'key').line, options);
-    out.problems.push(...read.problems.map((finding) => underName(name, finding)));
-    out.warnings.push(...read.warnings.map((finding) => underName(name, finding)));
-    out.files.push(...read.files);
-    vias.set(name, read.via);
-    references.set(name, read.references);
-    if (read.entry !== undefined) out.valid.set(name, read.entry);
+  const read = new Map<string, ReadEntry>();
+  for (const [name, raw] of Object.entries(data)) {
+    read.set(name, await readEntry(name, raw, yaml.at([name], 'key').line, options));
   }
-  const names = Object.keys(yaml.data);
-  for (const { line } of yaml.problems) out.valid.delete(nameAtLine(yaml, names, line) ?? '');
-  const whole = new Map<string, EndpointEntry>();
-  const kindOf = (name: string): string | undefined => kindIn(yaml.data, name);
-  for (const finding of brokenRoads({ names, vias, kindOf, valid: (name) => out.valid.has(name) })) {
-    out.problems.push(underName(finding.name, asItIsWritten(finding, references.get(finding.name) ?? [])));
-    out.valid.delete(finding.name);
-  }
-  for (const [name, entry] of out.valid) {
-    const hops = hopsOf(name, vias).map((hop) => out.valid.get(hop)?.fingerprint ?? '');
-    if (hops.length > 0)
-      whole.set(name, { ...entry, fingerprint: hashOf([entry.fingerprint, ...hops].join()) });
-    else whole.set(name, entry);
-  }
-  return { ...out, valid: whole, broken: new Set(names.filter((name) => !whole.has(name))) };
+  const names = [...read.keys()];
+  const valid = new Map<string, EndpointEntry>();
+  for (const [name, { entry }] of read) if (entry !== undefined) valid.set(name, entry);
+  for (const { line } of yaml.problems) valid.delete(nameAtLine(yaml, names, line) ?? '');
+  const vias = new Map([...read].map(([name, { via }]) => [name, via]));
+  const isValid = (name: string): boolean => valid.has(name);
+  const roads = brokenRoads({ names, vias, kindOf: (name) => kindIn(data, name), valid: isValid }).map(
+    ({ name, ...finding }) => {
+      valid.delete(name);
+      return underName(name, asItIsWritten(finding, read.get(name)?.references ?? []));
+    },
+  );
+  return {
+    valid: withHops(valid, vias),
+    broken: new Set(names.filter((name) => !valid.has(name))),
+    problems: [...allOf(read, 'problems'), ...roads],
+    warnings: allOf(read, 'warnings'),
+    files: [...read.values()].flatMap(({ files }) => files),
+  };
 }
 
-interface ReadEntry {
+function allOf(read: ReadonlyMap<string, ReadEntry>, what: 'problems' | 'warnings'): readonly Finding[] {
+  return [...read].flatMap(([name, entry]) => entry[what].map((finding) => underName(name, finding)));
+}
+
+/** An endpoint changes with the jump hosts on its way. */
+function withHops(
+  entries: ReadonlyMap<string, EndpointEntry>,
+  vias: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, EndpointEntry> {
+  const whole = [...entries].map(([name, entry]): readonly [string, EndpointEntry] => {
+    const hops = hopsOf(name, vias).map((hop) => entries.get(hop)?.fingerprint);
+    return [
+      name,
+      hops.length === 0 ? entry : { ...entry, fingerprint: hashOf([entry.fingerprint, ...hops].join()) },
+    ];
+  });
+  return new Map(whole);
+}
+
+interface ReadEntry extends Findings {
   readonly entry: EndpointEntry | undefined;
   readonly via: readonly string[];
   readonly references: readonly Reference[];
-  readonly problems: readonly Finding[];
-  readonly warnings: readonly Finding[];
-  readonly files: readonly string[];
 }
 
 async function readEntry(
@@ -144,7 +149,8 @@ function findKind(raw: unknown, schemas: Schemas): FoundKind | Finding {
 
 /** The entry that a line belongs to. */
 function nameAtLine(yaml: YamlFile, names: readonly string[], line: number): string | undefined {
-  return names.findLast((name) => yaml.at([name], 'key').line <= line);
+  const lineOf = (name: string): number => yaml.at([name], 'key').line;
+  return names.toSorted((a, b) => lineOf(a) - lineOf(b)).findLast((name) => lineOf(name) <= line);
 }
 
 function kindIn(data: unknown, name: string): string | undefined {

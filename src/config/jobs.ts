@@ -6,7 +6,7 @@ import type { EndpointEntry } from './config.ts';
 import { archivePath, holdTogether, type OverlapOptions, type Side, type Sides } from './overlap.ts';
 import { asItIsWritten, parse } from './parse.ts';
 import { rootOf, tidyPath } from './places.ts';
-import type { Finding, Path } from './problems.ts';
+import type { Finding, Findings, Path } from './problems.ts';
 import { isPlainObject, type ReferenceOptions, resolveReferences } from './references.ts';
 import { type JobInput, type JobParts, jobParts, type jobSchema, type PlaceInput } from './schema.ts';
 import type { YamlFile } from './yaml.ts';
@@ -17,12 +17,8 @@ export interface JobOptions extends ReferenceOptions, OverlapOptions {
   entryFor(place: PlaceInput, at: Path): Promise<EndpointEntry | undefined>;
 }
 
-export interface ReadJob {
+export interface ReadJob extends Findings {
   readonly job: Job | undefined;
-  readonly problems: readonly Finding[];
-  readonly warnings: readonly Finding[];
-  /** Files that it refers to. */
-  readonly files: readonly string[];
   /** Endpoints that it uses. */
   readonly entries: readonly EndpointEntry[];
 }

@@ -13,12 +13,12 @@ import type { EndpointEntry, Loaded } from './config.ts';
 import { type Entries, folderEntry, readEntries } from './entries.ts';
 import { configFiles, ENDPOINTS_FILE, jobNameOf } from './folder.ts';
 import { readJob } from './jobs.ts';
+import { Schemas } from './kind-schemas.ts';
 import { checkName } from './name.ts';
 import { checkPlace, type Known } from './places.ts';
 import type { Advice } from './problems.ts';
 import { Report } from './report.ts';
 import { jobSchema } from './schema.ts';
-import { Schemas } from './schemas.ts';
 import { whyUnreadable } from './secret-files.ts';
 import { absolutePath, type Values, valuesFor } from './values.ts';
 

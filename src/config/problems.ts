@@ -23,6 +23,14 @@ export interface Finding {
   readonly remedy?: string;
 }
 
+/** What reading a part of the configuration found. */
+export interface Findings {
+  readonly problems: readonly Finding[];
+  readonly warnings: readonly Finding[];
+  /** Absolute paths of further files that it refers to. */
+  readonly files: readonly string[];
+}
+
 /** What is wrong with one value. */
 export interface Advice {
   readonly message: string;

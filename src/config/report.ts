@@ -2,17 +2,9 @@
 
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, relative } from 'node:path';
-import { type Advice, byPlace, type Finding, type Problem } from './problems.ts';
+import { type Advice, byPlace, type Finding, type Findings, type Problem } from './problems.ts';
 import { whyUnreadable } from './secret-files.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
-
-/** What reading one file found. */
-export interface Findings {
-  readonly problems: readonly Finding[];
-  readonly warnings: readonly Finding[];
-  /** Absolute paths of further files that it refers to. */
-  readonly files: readonly string[];
-}
 
 export class Report {
   readonly #cwd: string;

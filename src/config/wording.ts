@@ -104,7 +104,8 @@ function shapeAt(schema: z.ZodType, path: Path): Readonly<Record<string, unknown
 function keysOf(schema: unknown): Readonly<Record<string, unknown>> {
   if (!isPlainObject(schema)) return {};
   const own = isPlainObject(schema.properties) ? schema.properties : {};
-  return Object.assign({}, ...branchesOf(schema).map(keysOf), own) as Record<string, unknown>;
+  const others = branchesOf(schema).flatMap((branch) => Object.entries(keysOf(branch)));
+  return { ...Object.fromEntries(others), ...own };
 }
 
 function itemsOf(schema: unknown): unknown {
