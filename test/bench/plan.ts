@@ -1,0 +1,198 @@
+/** What is measured: each work with its tools, and what was promised of the figures. */
+
+import { FERRY_BARE_TOOL, FERRY_TOOL, PEERS, type Tool } from './tools.ts';
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+export interface Work {
+  readonly id: string;
+  readonly title: string;
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly perFolder?: number;
+  readonly roundTripMs: number;
+  readonly tools: readonly Tool[];
+  /** Peak memory is what counts; time is not measured well while it is looked at. */
+  readonly memory?: boolean;
+  /** Takes minutes: not with `--quick`. */
+  readonly long?: boolean;
+}
+
+const [sftp, , lftp, rclone] = PEERS;
+const fastPeers = [sftp, lftp, rclone].filter((tool) => tool !== undefined);
+
+export const WORKS: readonly Work[] = [
+  {
+    id: 'small-200',
+    title: '200 × 4 KiB, 50 ms round trip',
+    files: 200,
+    sizeBytes: 4096,
+    roundTripMs: 50,
+    tools: [FERRY_TOOL, ...PEERS],
+  },
+  {
+    id: 'small-2000',
+    title: '2,000 × 4 KiB, 50 ms round trip',
+    files: 2000,
+    sizeBytes: 4096,
+    roundTripMs: 50,
+    tools: [FERRY_TOOL, ...fastPeers],
+    long: true,
+  },
+  {
+    id: 'small-loopback',
+    title: '2,000 × 4 KiB, loopback',
+    files: 2000,
+    sizeBytes: 4096,
+    roundTripMs: 0,
+    tools: [FERRY_TOOL, FERRY_BARE_TOOL, ...PEERS],
+  },
+  {
+    id: 'large-100ms',
+    title: '64 MiB, 100 ms round trip',
+    files: 1,
+    sizeBytes: 64 * MIB,
+    roundTripMs: 100,
+    tools: [FERRY_TOOL, ...PEERS],
+  },
+  {
+    id: 'large-loopback',
+    title: '1 GiB, loopback',
+    files: 1,
+    sizeBytes: GIB,
+    roundTripMs: 0,
+    tools: [FERRY_TOOL, ...PEERS],
+  },
+  {
+    id: 'memory-large',
+    title: '4 GiB, loopback, memory',
+    files: 1,
+    sizeBytes: 4 * GIB,
+    roundTripMs: 0,
+    tools: [FERRY_TOOL, FERRY_BARE_TOOL],
+    memory: true,
+    long: true,
+  },
+  {
+    id: 'memory-many',
+    title: '100,000 × 1 KiB owed and sent, loopback, memory',
+    files: 100_000,
+    sizeBytes: 1024,
+    perFolder: 100,
+    roundTripMs: 0,
+    tools: [FERRY_TOOL, FERRY_BARE_TOOL],
+    memory: true,
+    long: true,
+  },
+];
+
+/** From close of a dropped file to its final name, less the job's `settle`: measured by drop.ts. */
+export const DROP_ID = 'drop';
+export const DROP_TITLE = 'a dropped file, from close to final name, less settle';
+
+export interface Figures {
+  /** Median seconds of a tool at a work. */
+  seconds(work: string, tool: string): number | undefined;
+  /** Most bytes resident: `tree` with all child processes, e.g. a private Redis. */
+  memory(work: string, tool: string): number | undefined;
+  readonly dropMs: number | undefined;
+}
+
+export interface Claim {
+  readonly says: string;
+  readonly unit: 'times' | 'seconds' | 'MB' | 'ms';
+  readonly target: number;
+  readonly better: 'more' | 'less';
+  measure(figures: Figures): number | undefined;
+}
+
+/** How many times longer the peer takes. */
+function ratio(work: string, peer: string): (figures: Figures) => number | undefined {
+  return (figures) => {
+    const ours = figures.seconds(work, FERRY_TOOL.name);
+    const theirs = figures.seconds(work, peer);
+    return ours === undefined || theirs === undefined ? undefined : theirs / ours;
+  };
+}
+
+function megabytes(work: string, tool: Tool): (figures: Figures) => number | undefined {
+  return (figures) => {
+    const bytes = figures.memory(work, tool.name);
+    return bytes === undefined ? undefined : bytes / 1e6;
+  };
+}
+
+export const CLAIMS: readonly Claim[] = [
+  {
+    says: '2,000 small files at 50 ms: lftp -P 10 ÷ ferry',
+    unit: 'times',
+    target: 10,
+    better: 'more',
+    measure: ratio('small-2000', 'lftp -P 10'),
+  },
+  {
+    says: '2,000 small files at 50 ms: sftp ÷ ferry',
+    unit: 'times',
+    target: 60,
+    better: 'more',
+    measure: ratio('small-2000', 'sftp -r'),
+  },
+  {
+    says: '2,000 small files on loopback: sftp ÷ ferry',
+    unit: 'times',
+    target: 1,
+    better: 'more',
+    measure: ratio('small-loopback', 'sftp -r'),
+  },
+  {
+    says: '2,000 small files on loopback, no Redis installed',
+    unit: 'seconds',
+    target: 10,
+    better: 'less',
+    measure: (figures) => figures.seconds('small-loopback', FERRY_BARE_TOOL.name),
+  },
+  {
+    says: '1 GiB on loopback: scp ÷ ferry',
+    unit: 'times',
+    target: 1.3,
+    better: 'more',
+    measure: ratio('large-loopback', 'scp -r'),
+  },
+  {
+    says: '64 MiB at 100 ms: scp ÷ ferry',
+    unit: 'times',
+    target: 1,
+    better: 'more',
+    measure: ratio('large-100ms', 'scp -r'),
+  },
+  {
+    says: 'memory with a 4 GiB file',
+    unit: 'MB',
+    target: 250,
+    better: 'less',
+    measure: megabytes('memory-large', FERRY_TOOL),
+  },
+  {
+    says: 'memory with a 4 GiB file, no Redis installed',
+    unit: 'MB',
+    target: 250,
+    better: 'less',
+    measure: megabytes('memory-large', FERRY_BARE_TOOL),
+  },
+  {
+    says: 'memory with 100,000 files owed',
+    unit: 'MB',
+    target: 350,
+    better: 'less',
+    measure: megabytes('memory-many', FERRY_TOOL),
+  },
+  {
+    says: 'memory with 100,000 files owed, no Redis installed',
+    unit: 'MB',
+    target: 350,
+    better: 'less',
+    measure: megabytes('memory-many', FERRY_BARE_TOOL),
+  },
+  { says: DROP_TITLE, unit: 'ms', target: 300, better: 'less', measure: (figures) => figures.dropMs },
+];

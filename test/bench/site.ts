@@ -1,0 +1,119 @@
+/** Where it is measured: an OpenSSH server on loopback, behind a latency proxy where asked, and a folder for everything. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { temporaryFolder } from '../support/files.ts';
+import { killTree } from '../support/processes.ts';
+import { startSshd } from '../support/sshd.ts';
+
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly keyFile: string;
+  readonly knownHosts: string;
+  readonly fingerprint: string;
+}
+
+export interface Site extends AsyncDisposable {
+  /** For sources, Ferry's jobs and data; removed at the end. */
+  readonly path: string;
+  /** The server as seen over a line with that round trip; 0 is loopback itself. */
+  server(roundTripMs: number): Promise<Server>;
+  /** A new, empty folder at the server, by its path there (which is its path here). */
+  remoteFolder(): Promise<string>;
+}
+
+export async function makeSite(): Promise<Site> {
+  await using undo = new AsyncDisposableStack();
+  const folder = undo.use(await temporaryFolder('bench'));
+  // Verbose logging and its pipe would be measured too.
+  const sshd = undo.use(await startSshd({ config: ['LogLevel INFO'] }));
+  const proxies = new Map<number, Promise<number>>();
+  let remotes = 0;
+
+  const proxyPort = async (roundTripMs: number): Promise<number> => {
+    const child = startProxy(sshd.port, roundTripMs);
+    owned.defer(() => killTree(child));
+    return firstNumber(child);
+  };
+  const owned = undo.move();
+  return {
+    path: folder.path,
+    server: async (roundTripMs) => {
+      const started =
+        proxies.get(roundTripMs) ?? (roundTripMs === 0 ? Promise.resolve(sshd.port) : proxyPort(roundTripMs));
+      proxies.set(roundTripMs, started);
+      const port = await started;
+      const knownHosts = join(folder.path, `known_hosts-${port}`);
+      const lines = sshd.hostKeys.map((key) => `[${sshd.host}]:${port} ${key.type} ${key.key}\n`);
+      await writeFile(knownHosts, lines.join(''));
+      return {
+        host: sshd.host,
+        port,
+        user: sshd.user,
+        keyFile: sshd.keyFile,
+        knownHosts,
+        fingerprint: sshd.hostKeyFingerprint,
+      };
+    },
+    remoteFolder: async () => {
+      remotes += 1;
+      const path = join(sshd.folder, `run-${remotes}`);
+      await rm(path, { recursive: true, force: true });
+      await mkdir(path);
+      return path;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function startProxy(port: number, roundTripMs: number): ChildProcess {
+  const script = join(import.meta.dirname, 'proxy.ts');
+  return spawn(process.execPath, [script, String(port), String(roundTripMs / 2)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+}
+
+async function firstNumber(child: ChildProcess): Promise<number> {
+  if (child.stdout === null) throw new Error('the proxy has no output');
+  for await (const text of createInterface({ input: child.stdout })) return Number(text);
+  throw new Error('the proxy ended at once');
+}
+
+const PROXY_TEST_BYTES = 512 * 1024 * 1024;
+
+/** Bytes a second that one connection gets through a latency proxy when nobody encrypts: what it can carry at most. */
+export async function proxyThroughput(roundTripMs: number): Promise<number> {
+  let received = 0;
+  const sink = createServer((socket) => {
+    socket.on('data', (bytes: Buffer) => {
+      received += bytes.length;
+      if (received >= PROXY_TEST_BYTES) socket.end('x');
+    });
+  });
+  sink.listen(0, '127.0.0.1');
+  await once(sink, 'listening');
+  const address = sink.address();
+  if (address === null || typeof address === 'string') throw new Error('no port was given');
+  const proxy = startProxy(address.port, roundTripMs);
+  try {
+    const socket = connect(await firstNumber(proxy), '127.0.0.1');
+    await once(socket, 'connect');
+    const piece = Buffer.alloc(256 * 1024);
+    const start = performance.now();
+    for (let sent = 0; sent < PROXY_TEST_BYTES; sent += piece.length) {
+      if (!socket.write(piece)) await once(socket, 'drain');
+    }
+    await once(socket, 'data');
+    socket.destroy();
+    return PROXY_TEST_BYTES / ((performance.now() - start) / 1000);
+  } finally {
+    await killTree(proxy);
+    sink.close();
+  }
+}
