@@ -1,0 +1,109 @@
+/**
+ * Whether a run still has something to wait for: what is open in the ledger, and whether the endpoints that it
+ * is owed to can be reached. A run ends when everything has ended, or when what is left cannot move.
+ */
+
+import type { Ledger } from '../ledger/ledger.ts';
+import { listen } from '../observe/listen.ts';
+import type { Fault } from '../sync/errors.ts';
+import type { Events } from '../sync/events.ts';
+import type { Job } from '../sync/job.ts';
+
+/** An endpoint that could not be reached so many times in a row is given up for this run. */
+const TRIES = 3;
+const LOOK_EVERY_MS = 200;
+
+export interface OutlookOptions {
+  readonly ledger: Ledger;
+  readonly events: Events;
+  readonly jobs: readonly Job[];
+}
+
+export class Outlook implements Disposable {
+  readonly #options: OutlookOptions;
+  readonly #names: readonly string[];
+  readonly #down = new Map<string, { tries: number; fault: Fault }>();
+  readonly #sources: Fault[] = [];
+  readonly #listening: Disposable;
+  #wake: () => void = () => undefined;
+
+  constructor(options: OutlookOptions) {
+    this.#options = options;
+    this.#names = options.jobs.map((job) => job.name);
+    const wake = (): void => this.#wake();
+    this.#listening = listen(options.events, {
+      delivered: wake,
+      failed: wake,
+      superseded: wake,
+      endpointUp: (endpoint) => void this.#down.delete(endpoint),
+      endpointDown: (endpoint, fault, nextProbeMs) => {
+        const tries = nextProbeMs === undefined ? TRIES : (this.#down.get(endpoint)?.tries ?? 0) + 1;
+        this.#down.set(endpoint, { tries, fault });
+        wake();
+      },
+    });
+  }
+
+  /** A source could not be looked at. */
+  sourceFailed(fault: Fault): void {
+    if (fault.kind !== 'aborted') this.#sources.push(fault);
+  }
+
+  /** Resolves when there is nothing left to wait for. @param settled whether the scans have found all they will */
+  async done(stop: AbortSignal, settled: () => boolean): Promise<void> {
+    while (!stop.aborted) {
+      if (settled() && !this.#canMove()) return;
+      const next = Promise.withResolvers<void>();
+      this.#wake = next.resolve;
+      const timer = setTimeout(next.resolve, LOOK_EVERY_MS);
+      stop.addEventListener('abort', () => next.resolve(), { once: true });
+      await next.promise;
+      clearTimeout(timer);
+    }
+  }
+
+  carried(): { readonly unreachable: boolean; readonly reasons: readonly string[] } {
+    const reasons = this.#sources.map(told);
+    const stuck = this.#openByEndpoint();
+    const paused = this.#options.ledger.paused();
+    let unreachable = this.#sources.length > 0;
+    for (const [endpoint, files] of stuck) {
+      const down = this.#down.get(endpoint);
+      const left = `${files} left due`;
+      if (down !== undefined && down.tries >= TRIES) {
+        unreachable = true;
+        reasons.push(`${endpoint}: ${told(down.fault)} (${left})`);
+      } else if (paused.has(endpoint)) reasons.push(`${endpoint} is paused (${left})`);
+    }
+    for (const name of this.#names) if (paused.has(name)) reasons.push(`job ${name} is paused`);
+    return { unreachable, reasons };
+  }
+
+  [Symbol.dispose](): void {
+    this.#listening[Symbol.dispose]();
+  }
+
+  #canMove(): boolean {
+    const { ledger } = this.#options;
+    if (ledger.open(this.#names) === 0) return false;
+    const paused = ledger.paused();
+    for (const endpoint of this.#openByEndpoint(paused).keys()) {
+      if (!paused.has(endpoint) && (this.#down.get(endpoint)?.tries ?? 0) < TRIES) return true;
+    }
+    return false;
+  }
+
+  /** Open deliveries of these jobs, except paused ones, by endpoint. */
+  #openByEndpoint(paused: ReadonlySet<string> = new Set()): ReadonlyMap<string, number> {
+    const open = new Map<string, number>();
+    for (const { job, endpoint, state, files } of this.#options.ledger.counts()) {
+      if (files === 0 || !this.#names.includes(job) || paused.has(job)) continue;
+      if (state === 'due' || state === 'queued' || state === 'sending') open.set(endpoint, (open.get(endpoint) ?? 0) + files);
+    }
+    return open;
+  }
+}
+
+function told(fault: Fault): string {
+  return fault.advice === undefined ? fault.message : `${fault.message}\n  ${fault.advice}`;
+}

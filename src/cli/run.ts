@@ -1,0 +1,152 @@
+/** `ferry run`: scans now, delivers all that is due, and ends. */
+
+import { randomBytes } from 'node:crypto';
+import { parseDuration } from '../config/values.ts';
+import { listen } from '../observe/listen.ts';
+import { formatBytes, formatCount, formatDuration } from '../observe/format.ts';
+import { createProgress } from '../observe/progress.ts';
+import { openBackend } from '../queue/backend.ts';
+import { asFault, Fault } from '../sync/errors.ts';
+import { Events } from '../sync/events.ts';
+import type { Job } from '../sync/job.ts';
+import { Scanner } from '../sync/scan.ts';
+import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
+import type { Options } from './commands.ts';
+import { Engine } from './engine.ts';
+import { Outlook } from './outlook.ts';
+import { jobsNamed, openSetup, type Setup } from './setup.ts';
+import { Tally } from './tally.ts';
+
+/** A file that changed a moment ago gets its `settle`, and so much more, before it is left for the next run. */
+const SETTLE_SLACK_MS = 500;
+
+export async function run(cli: Cli, names: readonly string[], options: Options): Promise<number> {
+  const timeout = timeoutSignal(options['timeout']);
+  const stop = timeout === undefined ? cli.signal : AbortSignal.any([cli.signal, timeout]);
+  const startedMs = cli.now();
+  const asJson = options['json'] === true;
+
+  await using setup = await openSetup(cli);
+  const jobs = new Map(jobsNamed(setup.config, names).map((job) => [job.name, job]));
+  const events = new Events();
+  const tallies = new Map([...jobs.keys()].map((name) => [name, new Tally(name)]));
+  using _counting = count(events, tallies);
+  using progress = await createProgress(events, {
+    out: asJson ? cli.stderr : cli.stdout,
+    live: !asJson && cli.stdout.isTTY === true,
+    color: asJson ? cli.colorErr : cli.color,
+    now: () => performance.now(),
+  });
+  setup.ledger.recover(cli.now());
+
+  const code = await carry(cli, setup, jobs, events, tallies, stop);
+  progress.stop();
+  const seconds = (cli.now() - startedMs) / 1000;
+  for (const tally of tallies.values()) {
+    if (asJson) json(cli.stdout, tally.asJson(seconds));
+    else line(cli.stdout, inWords(tally, seconds));
+  }
+  for (const reason of code.reasons) line(cli.stderr, `ferry: ${reason}`);
+  if (timeout?.aborted) line(cli.stderr, `ferry: the time was up (--timeout ${String(options['timeout'])}); what is left stays due`);
+  if (cli.signal.aborted) return EXIT.interrupted;
+  if (timeout?.aborted || code.unreachable) return EXIT.unreachable;
+  return [...tallies.values()].some((tally) => tally.failed > 0) ? EXIT.failed : EXIT.ok;
+}
+
+interface Carried {
+  readonly unreachable: boolean;
+  readonly reasons: readonly string[];
+}
+
+async function carry(
+  cli: Cli,
+  setup: Setup,
+  jobs: ReadonlyMap<string, Job>,
+  events: Events,
+  tallies: ReadonlyMap<string, Tally>,
+  stop: AbortSignal,
+): Promise<Carried> {
+  const { ledger, endpoints } = setup;
+  const { redisUrl, dataFolder, site, env } = cli.settings;
+  const outlook = new Outlook({ ledger, events, jobs: [...jobs.values()] });
+  using _watching = outlook;
+  // The queue comes up, and connections are made, while the source is looked at.
+  warmUp(setup, jobs, stop);
+  const run = randomBytes(4).toString('hex');
+  await using backend = await openBackend({ redisUrl, dataFolder, site, run, pathEnv: env['PATH'], events, signal: stop });
+  const scanners = new Map<string, Scanner>();
+  await using engine = await Engine.open({
+    ledger,
+    endpoints,
+    events,
+    backend,
+    now: cli.now,
+    jobs,
+    steal: true,
+    onChanged: ({ job, path }) => void scanners.get(job)?.scanPaths([path], 'changed while it was sent').catch(() => undefined),
+  });
+  await using scanning = new AsyncDisposableStack();
+  for (const job of jobs.values()) {
+    const onOwed = (owed: ReadonlySet<string>): void => {
+      for (const endpoint of owed) engine.deliveries.kick(endpoint);
+    };
+    const scanner = scanning.use(new Scanner({ job, ledger, places: endpoints, after: engine.after, events, now: cli.now, onOwed }));
+    scanners.set(job.name, scanner);
+  }
+  const looked = await Promise.all([...scanners.values()].map((scanner) => look(scanner, stop)));
+  for (const fault of looked) if (fault !== undefined) outlook.sourceFailed(fault);
+  for (const { job, waiting } of scanners.values()) tallies.get(job.name)?.left(waiting);
+  await outlook.done(stop, () => [...scanners.values()].every((scanner) => scanner.waiting === 0 || stop.aborted));
+  await engine.deliveries.stop({ deadlineMs: stop.aborted ? 0 : 60_000 });
+  if (!stop.aborted) await Promise.all([...engine.targets].map((endpoint) => engine.tidy(endpoint, stop)));
+  return outlook.carried();
+}
+
+/** One look at the source, and for files that are still settling as long as they need. */
+async function look(scanner: Scanner, stop: AbortSignal): Promise<Fault | undefined> {
+  try {
+    await scanner.scanAll('run');
+  } catch (error) {
+    return asFault(error, stop);
+  }
+  const deadline = performance.now() + scanner.job.settleMs + SETTLE_SLACK_MS;
+  while (scanner.waiting > 0 && performance.now() < deadline && !stop.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return undefined;
+}
+
+function warmUp(setup: Setup, jobs: ReadonlyMap<string, Job>, signal: AbortSignal): void {
+  for (const job of jobs.values()) {
+    for (const { endpoint } of job.to) {
+      // Only to be early: whoever needs the connection meets its trouble again, and tells it.
+      setup.endpoints.pool(endpoint).then((pool) => pool.probe(signal)).catch(() => undefined);
+    }
+  }
+}
+
+function count(events: Events, tallies: ReadonlyMap<string, Tally>): Disposable {
+  return listen(events, {
+    delivered: (delivery, receipt) => tallies.get(delivery.job)?.delivered(receipt.sizeBytes),
+    failed: (delivery) => tallies.get(delivery.job)?.fail(),
+    superseded: (delivery, fault) => {
+      if (fault.kind === 'skipped') tallies.get(delivery.job)?.skip();
+    },
+    left: (job) => tallies.get(job)?.skip(),
+  });
+}
+
+function inWords(tally: Tally, seconds: number): string {
+  const { files, failed, skipped, bytes } = tally;
+  const parts = [`${formatCount(files, 'file')} delivered (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}`];
+  if (failed > 0) parts.push(`${failed} failed; \`ferry history --job ${tally.job} --state failed\` says why`);
+  if (skipped > 0) parts.push(`${skipped} skipped`);
+  return `${tally.job}: ${parts.join(', ')}`;
+}
+
+function timeoutSignal(option: string | boolean | undefined): AbortSignal | undefined {
+  if (typeof option !== 'string') return undefined;
+  const ms = parseDuration(option);
+  if (ms === undefined) throw new Refusal(`--timeout takes a duration such as 20s or 15m, not "${option}"`);
+  return AbortSignal.timeout(ms);
+}

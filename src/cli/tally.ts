@@ -1,0 +1,49 @@
+/** What a run did for one job. */
+
+export class Tally {
+  readonly job: string;
+  files = 0;
+  failed = 0;
+  bytes = 0;
+  #skipped = 0;
+  #waiting = 0;
+
+  constructor(job: string) {
+    this.job = job;
+  }
+
+  /** Left on purpose, or because it is not complete. */
+  get skipped(): number {
+    return this.#skipped + this.#waiting;
+  }
+
+  delivered(bytes: number): void {
+    this.files += 1;
+    this.bytes += bytes;
+  }
+
+  fail(): void {
+    this.failed += 1;
+  }
+
+  skip(): void {
+    this.#skipped += 1;
+  }
+
+  /** Files that were still changing when the run gave up waiting for them. */
+  left(files: number): void {
+    this.#waiting = files;
+  }
+
+  /** The fixed shape of `run --json`. */
+  asJson(seconds: number) {
+    return {
+      job: this.job,
+      delivered: this.files,
+      failed: this.failed,
+      skipped: this.skipped,
+      bytes: this.bytes,
+      seconds: Math.round(seconds * 1000) / 1000,
+    };
+  }
+}
