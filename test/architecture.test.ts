@@ -50,6 +50,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   fastify: ['web'],
   ioredis: ['queue'],
   'node:sqlite': ['ledger'],
+  'log-update': ['observe'],
   picomatch: ['sync', 'config'],
   pino: ['observe'],
   'prom-client': ['observe'],
