@@ -6,6 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isLoopback } from './address.ts';
+import { REFRESH, STYLE } from './page-style.ts';
 
 /** Why a request is not answered. */
 export interface Refused {
@@ -43,18 +44,24 @@ export class Guard {
   }
 }
 
-/** On every answer. `nonce` lets the page's own style and script in, and nothing else. */
-export function protect(response: ServerResponse, nonce: string): void {
-  const headers = {
-    'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-resource-policy': 'same-origin',
-    'cross-origin-opener-policy': 'same-origin',
-    'cache-control': 'no-store',
-  };
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+/** On every answer. Of styles and scripts only the status page's own are let in, word for word. */
+export function protect(response: ServerResponse): void {
+  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+}
+
+const HEADERS = {
+  'content-security-policy': `default-src 'none'; style-src '${hashOf(STYLE)}'; script-src '${hashOf(REFRESH)}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'cache-control': 'no-store',
+};
+
+/** As Content-Security-Policy wants it (CSP level 3, hash-source). */
+function hashOf(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
 /** RFC 6750 (Bearer) or RFC 7617 (Basic, with the token as the password). */

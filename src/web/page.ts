@@ -20,8 +20,7 @@ import { type Trouble, troublesOf } from './troubles.ts';
 
 const SHOWN_MOVING = 12;
 
-/** @param nonce as in the answer's Content-Security-Policy */
-export function statusPage(view: Overview, nonce: string): string {
+export function statusPage(view: Overview): string {
   const troubles = troublesOf(view);
   const state = troubles.some((trouble) => trouble.grave) ? 'red' : troubles.length > 0 ? 'amber' : 'green';
   const page = html`<!doctype html>
@@ -32,7 +31,7 @@ export function statusPage(view: Overview, nonce: string): string {
 <meta name="robots" content="noindex">
 <title>${troubles.length > 0 && `(${troubles.length}) `}Ferry · ${view.site}</title>
 <link rel="icon" href="${icon(state)}">
-<style nonce="${nonce}">${new Html(STYLE)}</style>
+<style>${new Html(STYLE)}</style>
 <noscript><meta http-equiv="refresh" content="10"></noscript>
 </head>
 <body>
@@ -45,7 +44,7 @@ ${endpoints(view)}
 ${recent(view)}
 <footer>Ferry ${view.version} on ${view.site}, ${view.queue}, running for ${formatDuration(view.nowMs - view.startedAtMs)}. As of ${time(view.nowMs)}<span id="stale" hidden> · <b>no answer: this may be old</b></span></footer>
 </main>
-<script nonce="${nonce}">${new Html(REFRESH)}</script>
+<script>${new Html(REFRESH)}</script>
 </body>
 </html>
 `;

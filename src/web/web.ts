@@ -3,7 +3,6 @@
  * who knows the token; to look at, not to steer with.
  */
 
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { codeOf, Fault, messageOf } from '../sync/errors.ts';
@@ -75,11 +74,8 @@ function route(
   { health, metrics, overview, token, warn }: WebOptions,
 ): void {
   const guard = new Guard(token);
-  const nonces = new WeakMap<object, string>();
   app.addHook('onRequest', async (request, reply) => {
-    const nonce = randomBytes(16).toString('base64');
-    nonces.set(request, nonce);
-    protect(reply.raw, nonce);
+    protect(reply.raw);
     const path = request.url.split('?', 1)[0] ?? '';
     const refused = guard.refuse(request.raw, path === '/healthz' || path === '/healthz/live');
     if (refused === undefined) return;
@@ -94,9 +90,7 @@ function route(
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).type('text/plain; charset=utf-8').send('There are /, /healthz, /metrics and /queues/.\n'),
   );
-  app.get('/', (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(statusPage(overview(), nonces.get(request) ?? '')),
-  );
+  app.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(statusPage(overview())));
   app.get('/healthz', (request, reply) => {
     const { live, ready, reasons } = health();
     const shown = guard.knows(request.raw) ? { live, ready, reasons } : { live, ready };
