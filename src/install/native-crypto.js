@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(import.meta.url);
 const require = createRequire(here);
-const again = here.includes(`${sep}node_modules${sep}`) ? 'npm rebuild ferry' : 'npm run postinstall';
+const again = here.includes(`${sep}node_modules${sep}`) ? `node ${here}` : 'npm run postinstall';
 
 const { bundledNode, newEnough } = require('./node-24.cjs');
 
