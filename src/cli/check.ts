@@ -1,10 +1,10 @@
 /** `ferry check`: tries every endpoint for real, step by step, and says what to do where one fails. */
 
-import { nearest } from '../config/nearest.ts';
 import type { Config } from '../config/config.ts';
+import { nearest } from '../config/nearest.ts';
 import type { ProbeStep } from '../endpoints/endpoint.ts';
-import { asFault } from '../sync/errors.ts';
 import { paint } from '../observe/paint.ts';
+import { asFault } from '../sync/errors.ts';
 import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
 import type { Options } from './commands.ts';
 import { openSetup, type Setup } from './setup.ts';
@@ -19,7 +19,11 @@ export async function check(cli: Cli, names: readonly string[], options: Options
   await using setup = await openSetup(cli);
   const asJson = options['json'] === true;
   const targets = targetsOf(setup.config, names);
-  if (!asJson) line(cli.stdout, `configuration: ${setup.config.jobs.size} jobs, ${setup.config.endpoints.size} endpoints, no problems`);
+  if (!asJson)
+    line(
+      cli.stdout,
+      `configuration: ${setup.config.jobs.size} jobs, ${setup.config.endpoints.size} endpoints, no problems`,
+    );
   let bad = 0;
   for (const target of targets) if (!(await tryOne(cli, setup, target, asJson))) bad += 1;
   if (!asJson) line(cli.stdout, bad === 0 ? 'all well' : `${bad} of ${targets.length} need attention`);
@@ -36,10 +40,13 @@ function targetsOf(config: Config, names: readonly string[]): readonly Target[] 
     const job = config.jobs.get(name);
     if (job !== undefined) for (const place of [job.from, ...job.to]) add(place.endpoint, place.path);
     else if (config.endpoints.has(name)) {
-      if (![...targets.values()].some((target) => target.endpoint === name)) add(name, folderFor(config, name));
+      if (![...targets.values()].some((target) => target.endpoint === name))
+        add(name, folderFor(config, name));
     } else {
       const near = nearest(name, [...config.jobs.keys(), ...config.endpoints.keys()]);
-      throw new Refusal(`there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
+      throw new Refusal(
+        `there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`,
+      );
     }
   }
   return [...targets.values()];
@@ -57,7 +64,11 @@ async function tryOne(cli: Cli, setup: Setup, target: Target, asJson: boolean): 
   const { endpoint: name, folder } = target;
   try {
     const endpoint = await setup.endpoints.get(name);
-    if (!asJson) line(cli.stdout, `\n${paint(cli.color, 'bold', name)}  ${endpoint.address}${folder === '' ? '' : `  ${folder}`}`);
+    if (!asJson)
+      line(
+        cli.stdout,
+        `\n${paint(cli.color, 'bold', name)}  ${endpoint.address}${folder === '' ? '' : `  ${folder}`}`,
+      );
     let ok = true;
     for await (const step of endpoint.probe(folder, { signal: cli.signal })) {
       ok &&= step.ok;
@@ -67,7 +78,12 @@ async function tryOne(cli: Cli, setup: Setup, target: Target, asJson: boolean): 
     return ok;
   } catch (error) {
     const fault = asFault(error, cli.signal);
-    const step: ProbeStep = { step: 'set-up', ok: false, saw: fault.message, ...(fault.advice === undefined ? {} : { advice: fault.advice }) };
+    const step: ProbeStep = {
+      step: 'set-up',
+      ok: false,
+      saw: fault.message,
+      ...(fault.advice === undefined ? {} : { advice: fault.advice }),
+    };
     if (asJson) json(cli.stdout, { endpoint: name, folder, ...step });
     else showStep(cli, step);
     return false;
@@ -75,7 +91,11 @@ async function tryOne(cli: Cli, setup: Setup, target: Target, asJson: boolean): 
 }
 
 function showStep(cli: Cli, step: ProbeStep): void {
-  const mark = !step.ok ? paint(cli.color, 'red', '✗') : step.warning === true ? paint(cli.color, 'yellow', '!') : paint(cli.color, 'green', '✓');
+  const mark = !step.ok
+    ? paint(cli.color, 'red', '✗')
+    : step.warning === true
+      ? paint(cli.color, 'yellow', '!')
+      : paint(cli.color, 'green', '✓');
   const time = step.ms === undefined ? '' : paint(cli.color, 'dim', `  ${Math.round(step.ms)} ms`);
   line(cli.stdout, `  ${mark} ${step.step.padEnd(12)} ${step.saw}${time}`);
   if (step.advice !== undefined) line(cli.stdout, `    ${paint(cli.color, 'yellow', '→')} ${step.advice}`);

@@ -1,8 +1,8 @@
 /** The table of commands: names, options, help. What they do is in the files that they load. */
 
 import type { Command } from 'commander';
-import { type Cli, EXIT, line, Refusal } from './cli.ts';
 import { Fault } from '../sync/errors.ts';
+import { type Cli, EXIT, line, Refusal } from './cli.ts';
 
 type Action = (cli: Cli, names: readonly string[], options: Options) => Promise<number>;
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
@@ -28,7 +28,10 @@ const COMMANDS: readonly Spec[] = [
   {
     usage: 'run <jobs...>',
     summary: 'scans now, delivers all that is due, and ends',
-    options: [JSON_OPTION, ['--timeout <duration>', 'give up after so long; what is left stays due (exit code 3)']],
+    options: [
+      JSON_OPTION,
+      ['--timeout <duration>', 'give up after so long; what is left stays due (exit code 3)'],
+    ],
     examples: [
       ['ferry run invoices', 'sends what is due, with progress'],
       ['ferry run invoices --timeout 20m --json', 'from a script or cron'],
@@ -120,11 +123,19 @@ const COMMANDS: readonly Spec[] = [
 export function addCommands(program: Command, cli: Cli, ended: (code: number) => void): void {
   program
     .name('ferry')
-    .description('Carries files from watched folders and schedules to private servers and buckets, each exactly once.')
+    .description(
+      'Carries files from watched folders and schedules to private servers and buckets, each exactly once.',
+    )
     .exitOverride()
-    .configureOutput({ writeOut: (text) => cli.stdout.write(text), writeErr: (text) => cli.stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => cli.stdout.write(text),
+      writeErr: (text) => cli.stderr.write(text),
+    })
     .showHelpAfterError('(ferry --help shows the commands)')
-    .addHelpText('after', '\nEnvironment: FERRY_JOBS, FERRY_DATA, REDIS_URL, FERRY_HTTP, FERRY_SITE, FERRY_LOG; see README.md.\nExit codes: 0 all well, 1 a delivery failed, 2 bad configuration or usage, 3 unreachable or out of time.');
+    .addHelpText(
+      'after',
+      '\nEnvironment: FERRY_JOBS, FERRY_DATA, REDIS_URL, FERRY_HTTP, FERRY_SITE, FERRY_LOG; see README.md.\nExit codes: 0 all well, 1 a delivery failed, 2 bad configuration or usage, 3 unreachable or out of time.',
+    );
   for (const spec of COMMANDS) addCommand(program, cli, spec, ended);
 }
 

@@ -100,7 +100,13 @@ export class Endpoints implements Places, AsyncDisposable {
 
   #contextOf(name: string): EndpointContext {
     const { dataFolder, env, warn } = this.#options;
-    return { name, dataFolder, env, other: (other) => this.get(other), warn: (message) => warn(name, message) };
+    return {
+      name,
+      dataFolder,
+      env,
+      other: (other) => this.get(other),
+      warn: (message) => warn(name, message),
+    };
   }
 
   #retire(made: Made): void {

@@ -45,9 +45,25 @@ export class Engine implements AsyncDisposable {
     const { ledger, endpoints, events, now, backend, onChanged, steal } = options;
     const after = new After({ ledger, places: endpoints, events });
     let jobs = options.jobs;
-    const deliver = createDeliver({ ledger, places: endpoints, after, events, now, job: (name) => jobs.get(name) });
+    const deliver = createDeliver({
+      ledger,
+      places: endpoints,
+      after,
+      events,
+      now,
+      job: (name) => jobs.get(name),
+    });
     const deliveries = await Deliveries.open(
-      { backend, ledger, events, deliver, onChanged, steal, now, probe: async (name, signal) => (await endpoints.pool(name)).probe(signal) },
+      {
+        backend,
+        ledger,
+        events,
+        deliver,
+        onChanged,
+        steal,
+        now,
+        probe: async (name, signal) => (await endpoints.pool(name)).probe(signal),
+      },
       await deliveriesConfig(options.jobs, endpoints),
     );
     return new Engine(options, after, deliveries, (changed) => {
@@ -57,7 +73,12 @@ export class Engine implements AsyncDisposable {
 
   readonly #setJobs: (jobs: ReadonlyMap<string, Job>) => void;
 
-  private constructor(options: EngineOptions, after: After, deliveries: Deliveries, setJobs: (jobs: ReadonlyMap<string, Job>) => void) {
+  private constructor(
+    options: EngineOptions,
+    after: After,
+    deliveries: Deliveries,
+    setJobs: (jobs: ReadonlyMap<string, Job>) => void,
+  ) {
     this.#options = options;
     this.#jobs = options.jobs;
     this.after = after;
@@ -84,13 +105,18 @@ export class Engine implements AsyncDisposable {
         // An open delivery of the same path uses the same temporary, and will see to it.
         const latest = ledger.latest(delivery.job, delivery.destination, delivery.path);
         const isLatest = latest === undefined || latest.id === delivery.id || latest.state === 'delivered';
-        if (isLatest) await place.session.discard(delivery.target, tokenOf(delivery), delivery.note, { signal: bounded });
+        if (isLatest)
+          await place.session.discard(delivery.target, tokenOf(delivery), delivery.note, { signal: bounded });
         ledger.cleared([delivery.id]);
       }
     } catch (error) {
       const fault = asFault(error, bounded);
       if (fault.kind === 'aborted' || fault.kind === 'unreachable') return;
-      this.#options.events.emit('queue', `${endpoint}: temporaries could not be removed: ${fault.message}`, false);
+      this.#options.events.emit(
+        'queue',
+        `${endpoint}: temporaries could not be removed: ${fault.message}`,
+        false,
+      );
     }
   }
 
@@ -104,11 +130,15 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-async function deliveriesConfig(jobs: ReadonlyMap<string, Job>, endpoints: Endpoints): Promise<DeliveriesConfig> {
+async function deliveriesConfig(
+  jobs: ReadonlyMap<string, Job>,
+  endpoints: Endpoints,
+): Promise<DeliveriesConfig> {
   const concurrency = new Map<string, { concurrency: number }>();
   for (const job of jobs.values()) {
     for (const { endpoint } of job.to) {
-      if (!concurrency.has(endpoint)) concurrency.set(endpoint, { concurrency: await atOnce(endpoints.get(endpoint)) });
+      if (!concurrency.has(endpoint))
+        concurrency.set(endpoint, { concurrency: await atOnce(endpoints.get(endpoint)) });
     }
   }
   return { endpoints: concurrency, jobs: [...jobs.values()] };

@@ -1,9 +1,9 @@
 /** `ferry history`: every delivery, newest first, with its receipt. */
 
 import { parseDuration } from '../config/values.ts';
+import type { HistoryFilter } from '../ledger/ledger.ts';
 import { formatBytes } from '../observe/format.ts';
 import { paint, type Style } from '../observe/paint.ts';
-import type { HistoryFilter } from '../ledger/ledger.ts';
 import { DELIVERY_STATES, type Delivery, type DeliveryState } from '../sync/delivery.ts';
 import { printable } from '../sync/names.ts';
 import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
@@ -37,7 +37,10 @@ export async function history(cli: Cli, _names: readonly string[], options: Opti
     for (const attempt of ledger.attempts(delivery.id)) {
       const took = `${attempt.endedAtMs - attempt.startedAtMs} ms`;
       const error = attempt.error === undefined ? '' : `  ${attempt.error.message}`;
-      line(cli.stdout, `      ${time(attempt.startedAtMs)}  ${attempt.outcome}  ${took}${attempt.counted ? '' : '  (not counted)'}${error}`);
+      line(
+        cli.stdout,
+        `      ${time(attempt.startedAtMs)}  ${attempt.outcome}  ${took}${attempt.counted ? '' : '  (not counted)'}${error}`,
+      );
     }
   }
   return EXIT.ok;
@@ -53,7 +56,8 @@ export function asJson(delivery: Delivery) {
     remotePath: delivery.remotePath ?? delivery.target,
     size: delivery.version.sizeBytes,
     state: delivery.state,
-    attempts: delivery.attempts,
+    // The one that delivered is not counted against the file, but it was one.
+    attempts: delivery.attempts + (delivery.state === 'delivered' ? 1 : 0),
     sha256: delivery.sha256 ?? null,
     verified: delivery.verified ?? null,
     reference: delivery.reference ?? null,
@@ -69,10 +73,14 @@ function filterOf(cli: Cli, options: Options): HistoryFilter {
     return typeof value === 'string' ? value : undefined;
   };
   const state = text('state');
-  if (state !== undefined && !isState(state)) throw new Refusal(`"${state}" is not a state; there are ${DELIVERY_STATES.join(', ')}`);
+  if (state !== undefined && !isState(state))
+    throw new Refusal(`"${state}" is not a state; there are ${DELIVERY_STATES.join(', ')}`);
   const since = text('since');
-  const limit = text('limit') ?? (cli.stdout.isTTY === true && options['json'] !== true ? String(TERMINAL_LIMIT) : undefined);
-  if (limit !== undefined && !/^\d+$/.test(limit)) throw new Refusal(`--limit takes a whole number, not "${limit}"`);
+  const limit =
+    text('limit') ??
+    (cli.stdout.isTTY === true && options['json'] !== true ? String(TERMINAL_LIMIT) : undefined);
+  if (limit !== undefined && !/^\d+$/.test(limit))
+    throw new Refusal(`--limit takes a whole number, not "${limit}"`);
   const job = text('job');
   const path = text('path');
   return {
@@ -99,7 +107,8 @@ function sinceMs(text: string, nowMs: number): number {
 function showDelivery(cli: Cli, delivery: Delivery): void {
   const { color } = cli;
   const where = `${delivery.endpoint}:${printable(delivery.remotePath ?? delivery.target)}`;
-  const proof = delivery.sha256 === undefined ? '' : paint(color, 'dim', `  sha256 ${delivery.sha256.slice(0, 12)}…`);
+  const proof =
+    delivery.sha256 === undefined ? '' : paint(color, 'dim', `  sha256 ${delivery.sha256.slice(0, 12)}…`);
   const state = paint(color, STYLES[delivery.state], delivery.state.padEnd(10));
   line(
     cli.stdout,

@@ -22,7 +22,13 @@ export async function resume(cli: Cli, names: readonly string[], options: Option
     ledger.resume(name);
     // An endpoint that stopped is tried again: whoever resumes it has mended it.
     if (ledger.endpoint(name)?.state === 'stopped') {
-      ledger.setEndpoint({ endpoint: name, state: 'up', fault: undefined, sinceMs: cli.now(), nextProbeMs: undefined });
+      ledger.setEndpoint({
+        endpoint: name,
+        state: 'up',
+        fault: undefined,
+        sinceMs: cli.now(),
+        nextProbeMs: undefined,
+      });
     }
     tell(cli, options, name, false);
   }
@@ -35,11 +41,14 @@ async function assertKnown(cli: Cli, names: readonly string[]): Promise<void> {
   for (const name of names) {
     if (known.includes(name)) continue;
     const near = nearest(name, known);
-    throw new Refusal(`there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
+    throw new Refusal(
+      `there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`,
+    );
   }
 }
 
 function tell(cli: Cli, options: Options, name: string, paused: boolean): void {
   if (options['json'] === true) json(cli.stdout, { name, paused });
-  else line(cli.stdout, `${name} is ${paused ? 'paused: nothing is sent, everything due is kept' : 'released'}`);
+  else
+    line(cli.stdout, `${name} is ${paused ? 'paused: nothing is sent, everything due is kept' : 'released'}`);
 }

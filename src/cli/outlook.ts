@@ -98,7 +98,8 @@ export class Outlook implements Disposable {
     const open = new Map<string, number>();
     for (const { job, endpoint, state, files } of this.#options.ledger.counts()) {
       if (files === 0 || !this.#names.includes(job) || paused.has(job)) continue;
-      if (state === 'due' || state === 'queued' || state === 'sending') open.set(endpoint, (open.get(endpoint) ?? 0) + files);
+      if (state === 'due' || state === 'queued' || state === 'sending')
+        open.set(endpoint, (open.get(endpoint) ?? 0) + files);
     }
     return open;
   }

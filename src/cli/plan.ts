@@ -32,25 +32,42 @@ export async function plan(cli: Cli, names: readonly string[], options: Options)
       show(cli, options['json'] === true, job.name, finding, action);
     }
     if (options['json'] === true) continue;
-    line(cli.stdout, `${job.name}: ${formatCount(tally.send, 'file')} to send, ${formatBytes(tally.bytes)}; ${tally.leave} to leave`);
+    line(
+      cli.stdout,
+      `${job.name}: ${formatCount(tally.send, 'file')} to send, ${formatBytes(tally.bytes)}; ${tally.leave} to leave`,
+    );
   }
   return EXIT.ok;
 }
 
 /** What `run` would do: it waits for files that settle, so those are sent. */
 function actionOf({ verdict }: Finding): 'send' | 'leave' {
-  return verdict.is === 'due' || verdict.is === 'owed' || (verdict.is === 'waiting' && verdict.lookAgainMs !== undefined)
+  return verdict.is === 'due' ||
+    verdict.is === 'owed' ||
+    (verdict.is === 'waiting' && verdict.lookAgainMs !== undefined)
     ? 'send'
     : 'leave';
 }
 
-function show(cli: Cli, asJson: boolean, job: string, { path, entry, verdict }: Finding, action: 'send' | 'leave'): void {
+function show(
+  cli: Cli,
+  asJson: boolean,
+  job: string,
+  { path, entry, verdict }: Finding,
+  action: 'send' | 'leave',
+): void {
   const why = verdict.is === 'delivered' ? 'delivered already' : verdict.why;
-  const to = verdict.is === 'due' ? verdict.deliveries.map(({ endpoint, target }) => ({ endpoint, path: target })) : [];
+  const to =
+    verdict.is === 'due'
+      ? verdict.deliveries.map(({ endpoint, target }) => ({ endpoint, path: target }))
+      : [];
   if (asJson) {
     json(cli.stdout, { job, path, action, why, size: entry.version.sizeBytes, to });
     return;
   }
   const where = to.map((one) => ` → ${one.endpoint}:${printable(one.path)}`).join('');
-  line(cli.stdout, `${action === 'send' ? '+' : ' '} ${printable(path)}  ${formatBytes(entry.version.sizeBytes)}  ${why}${where}`);
+  line(
+    cli.stdout,
+    `${action === 'send' ? '+' : ' '} ${printable(path)}  ${formatBytes(entry.version.sizeBytes)}  ${why}${where}`,
+  );
 }

@@ -9,7 +9,8 @@ import { openRecord } from './setup.ts';
 export async function retry(cli: Cli, names: readonly string[], options: Options): Promise<number> {
   const job = options['job'];
   const ids = names.map((name) => {
-    if (!/^\d+$/.test(name)) throw new Refusal(`"${name}" is not the id of a delivery; \`ferry history --state failed\` shows them`);
+    if (!/^\d+$/.test(name))
+      throw new Refusal(`"${name}" is not the id of a delivery; \`ferry history --state failed\` shows them`);
     return Number(name);
   });
   using ledger = openRecord(cli);

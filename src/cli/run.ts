@@ -2,11 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { parseDuration } from '../config/values.ts';
-import { listen } from '../observe/listen.ts';
 import { formatBytes, formatCount, formatDuration } from '../observe/format.ts';
+import { listen } from '../observe/listen.ts';
 import { createProgress } from '../observe/progress.ts';
 import { openBackend } from '../queue/backend.ts';
-import { asFault, Fault } from '../sync/errors.ts';
+import { asFault, type Fault } from '../sync/errors.ts';
 import { Events } from '../sync/events.ts';
 import type { Job } from '../sync/job.ts';
 import { Scanner } from '../sync/scan.ts';
@@ -47,7 +47,11 @@ export async function run(cli: Cli, names: readonly string[], options: Options):
     else line(cli.stdout, inWords(tally, seconds));
   }
   for (const reason of code.reasons) line(cli.stderr, `ferry: ${reason}`);
-  if (timeout?.aborted) line(cli.stderr, `ferry: the time was up (--timeout ${String(options['timeout'])}); what is left stays due`);
+  if (timeout?.aborted)
+    line(
+      cli.stderr,
+      `ferry: the time was up (--timeout ${String(options['timeout'])}); what is left stays due`,
+    );
   if (cli.signal.aborted) return EXIT.interrupted;
   if (timeout?.aborted || code.unreachable) return EXIT.unreachable;
   return [...tallies.values()].some((tally) => tally.failed > 0) ? EXIT.failed : EXIT.ok;
@@ -73,7 +77,15 @@ async function carry(
   // The queue comes up, and connections are made, while the source is looked at.
   warmUp(setup, jobs, stop);
   const run = randomBytes(4).toString('hex');
-  await using backend = await openBackend({ redisUrl, dataFolder, site, run, pathEnv: env['PATH'], events, signal: stop });
+  await using backend = await openBackend({
+    redisUrl,
+    dataFolder,
+    site,
+    run,
+    pathEnv: env['PATH'],
+    events,
+    signal: stop,
+  });
   const scanners = new Map<string, Scanner>();
   await using engine = await Engine.open({
     ledger,
@@ -83,20 +95,28 @@ async function carry(
     now: cli.now,
     jobs,
     steal: true,
-    onChanged: ({ job, path }) => void scanners.get(job)?.scanPaths([path], 'changed while it was sent').catch(() => undefined),
+    onChanged: ({ job, path }) =>
+      void scanners
+        .get(job)
+        ?.scanPaths([path], 'changed while it was sent')
+        .catch(() => undefined),
   });
   await using scanning = new AsyncDisposableStack();
   for (const job of jobs.values()) {
     const onOwed = (owed: ReadonlySet<string>): void => {
       for (const endpoint of owed) engine.deliveries.kick(endpoint);
     };
-    const scanner = scanning.use(new Scanner({ job, ledger, places: endpoints, after: engine.after, events, now: cli.now, onOwed }));
+    const scanner = scanning.use(
+      new Scanner({ job, ledger, places: endpoints, after: engine.after, events, now: cli.now, onOwed }),
+    );
     scanners.set(job.name, scanner);
   }
   const looked = await Promise.all([...scanners.values()].map((scanner) => look(scanner, stop)));
   for (const fault of looked) if (fault !== undefined) outlook.sourceFailed(fault);
   for (const { job, waiting } of scanners.values()) tallies.get(job.name)?.left(waiting);
-  await outlook.done(stop, () => [...scanners.values()].every((scanner) => scanner.waiting === 0 || stop.aborted));
+  await outlook.done(stop, () =>
+    [...scanners.values()].every((scanner) => scanner.waiting === 0 || stop.aborted),
+  );
   await engine.deliveries.stop({ deadlineMs: stop.aborted ? 0 : 60_000 });
   if (!stop.aborted) await Promise.all([...engine.targets].map((endpoint) => engine.tidy(endpoint, stop)));
   return outlook.carried();
@@ -120,7 +140,10 @@ function warmUp(setup: Setup, jobs: ReadonlyMap<string, Job>, signal: AbortSigna
   for (const job of jobs.values()) {
     for (const { endpoint } of job.to) {
       // Only to be early: whoever needs the connection meets its trouble again, and tells it.
-      setup.endpoints.pool(endpoint).then((pool) => pool.probe(signal)).catch(() => undefined);
+      setup.endpoints
+        .pool(endpoint)
+        .then((pool) => pool.probe(signal))
+        .catch(() => undefined);
     }
   }
 }
@@ -138,8 +161,11 @@ function count(events: Events, tallies: ReadonlyMap<string, Tally>): Disposable 
 
 function inWords(tally: Tally, seconds: number): string {
   const { files, failed, skipped, bytes } = tally;
-  const parts = [`${formatCount(files, 'file')} delivered (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}`];
-  if (failed > 0) parts.push(`${failed} failed; \`ferry history --job ${tally.job} --state failed\` says why`);
+  const parts = [
+    `${formatCount(files, 'file')} delivered (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}`,
+  ];
+  if (failed > 0)
+    parts.push(`${failed} failed; \`ferry history --job ${tally.job} --state failed\` says why`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
   return `${tally.job}: ${parts.join(', ')}`;
 }

@@ -1,15 +1,19 @@
 /** What most commands begin with: the configuration, the ledger, the endpoints; opened together, closed together. */
 
-import type { Config } from '../config/config.ts';
+import type { Config, Loaded } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { nearest } from '../config/nearest.ts';
-import { formatProblems } from '../config/problems.ts';
+import { formatProblems, problemCount } from '../config/problems.ts';
+import { isPlainObject } from '../config/references.ts';
 import { kinds } from '../endpoints/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/sqlite.ts';
+import type { Secrets } from '../observe/secrets.ts';
 import type { Job } from '../sync/job.ts';
 import { type Cli, EXIT, line, Refusal } from './cli.ts';
 import { Endpoints } from './endpoints.ts';
+
+const SECRET_SETTINGS = ['password', 'passphrase'];
 
 export interface Setup extends AsyncDisposable {
   readonly config: Config;
@@ -17,34 +21,51 @@ export interface Setup extends AsyncDisposable {
   readonly endpoints: Endpoints;
 }
 
+/** The configuration as it is written now, with whatever is wrong with it. */
+export function loadJobs(cli: Cli): Promise<Loaded> {
+  const { jobsFolder, home, env } = cli.settings;
+  return loadConfig({ jobsFolder, home, env, kinds });
+}
+
 /** @throws Refusal when anything in the configuration is wrong: a person at a command line is told at once */
 export async function readConfig(cli: Cli): Promise<Config> {
-  const { jobsFolder, home, env } = cli.settings;
-  const { config, problems } = await loadConfig({ jobsFolder, home, env, kinds });
+  const { config, problems, warnings } = await loadJobs(cli);
+  if (warnings.length > 0) line(cli.stderr, formatProblems(warnings));
   if (problems.length === 0) return config;
-  throw new Refusal(`the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}\n${formatProblems(problems)}`);
+  throw new Refusal(`the configuration has ${problemCount(problems)}\n${formatProblems(problems)}`);
+}
+
+/** @param owner disposes of what is opened here */
+export function openParts(
+  cli: Cli,
+  config: Config,
+  owner: AsyncDisposableStack,
+  warn: (endpoint: string, message: string) => void,
+): { readonly ledger: Ledger; readonly endpoints: Endpoints } {
+  const { dataFolder, env } = cli.settings;
+  const ledger = owner.use(openLedger({ folder: dataFolder, now: cli.now }));
+  const endpoints = owner.use(new Endpoints({ entries: config.endpoints, kinds, dataFolder, env, warn }));
+  return { ledger, endpoints };
 }
 
 export async function openSetup(cli: Cli): Promise<Setup> {
   const config = await readConfig(cli);
-  const { dataFolder, env } = cli.settings;
-  const ledger = openLedger({ folder: dataFolder, now: cli.now });
-  const endpoints = new Endpoints({
-    entries: config.endpoints,
-    kinds,
-    dataFolder,
-    env,
-    warn: (endpoint, message) => line(cli.stderr, `ferry: ${endpoint}: ${message}`),
-  });
-  return {
-    config,
-    ledger,
-    endpoints,
-    async [Symbol.asyncDispose]() {
-      await endpoints[Symbol.asyncDispose]();
-      ledger[Symbol.dispose]();
-    },
-  };
+  const owner = new AsyncDisposableStack();
+  const parts = openParts(cli, config, owner, (endpoint, message) =>
+    line(cli.stderr, `ferry: ${endpoint}: ${message}`),
+  );
+  return { config, ...parts, [Symbol.asyncDispose]: () => owner.disposeAsync() };
+}
+
+/** Every secret that the configuration gave us, so that nothing can print it. */
+export function secretsOf(config: Config, secrets: Secrets): void {
+  for (const { settings } of config.endpoints.values()) {
+    if (!isPlainObject(settings)) continue;
+    for (const name of SECRET_SETTINGS) {
+      const value = settings[name];
+      if (typeof value === 'string') secrets.add(value);
+    }
+  }
 }
 
 /** @throws Refusal naming the nearest job for each name that is none */
@@ -54,7 +75,12 @@ export function jobsNamed(config: Config, names: readonly string[]): readonly Jo
     if (job !== undefined) return job;
     const near = nearest(name, [...config.jobs.keys()]);
     const known = [...config.jobs.keys()].join(', ');
-    const hint = near !== undefined ? `; did you mean ${near}?` : known === '' ? '; there are none yet, try `ferry init`' : `; there are ${known}`;
+    const hint =
+      near !== undefined
+        ? `; did you mean ${near}?`
+        : known === ''
+          ? '; there are none yet, try `ferry init`'
+          : `; there are ${known}`;
     throw new Refusal(`there is no job ${name}${hint}`, EXIT.usage);
   });
 }

@@ -3,14 +3,14 @@
  * Follows the configuration: a job that changed starts anew, one that is gone stops.
  */
 
-import { rootOf } from '../config/places.ts';
 import type { Config } from '../config/config.ts';
-import { enters } from '../sync/select.ts';
+import { rootOf } from '../config/places.ts';
 import { noteOf } from '../sync/delivery.ts';
 import { asFault, type Fault } from '../sync/errors.ts';
 import type { Job } from '../sync/job.ts';
-import { joinPath, type FilePath } from '../sync/names.ts';
+import { type FilePath, joinPath } from '../sync/names.ts';
 import { Scanner, type ScannerOptions } from '../sync/scan.ts';
+import { enters } from '../sync/select.ts';
 import { type FolderWatch, watchFolder } from '../triggers/watch.ts';
 
 export type SourcesOptions = Omit<ScannerOptions, 'job'>;
@@ -98,7 +98,8 @@ export class Sources implements AsyncDisposable {
     const { job, root, scanner, stop } = source;
     if (!job.when.watch) return;
     // A remote source cannot be watched, so it is looked at again and again; so is a share that asks for it.
-    const everyMs = root === undefined ? (job.when.pollMs ?? Math.min(job.when.rescanMs, 60_000)) : job.when.rescanMs;
+    const everyMs =
+      root === undefined ? (job.when.pollMs ?? Math.min(job.when.rescanMs, 60_000)) : job.when.rescanMs;
     source.rescan = setInterval(() => void this.#quietly(scanner.scanAll('rescan')), everyMs);
     if (root !== undefined) {
       const watch = await watchFolder({
@@ -136,7 +137,10 @@ export class Sources implements AsyncDisposable {
   #retire(source: Source): void {
     source.stop.abort();
     clearInterval(source.rescan);
-    const stopped = Promise.allSettled([source.scanner[Symbol.asyncDispose](), source.watch?.[Symbol.asyncDispose]()])
+    const stopped = Promise.allSettled([
+      source.scanner[Symbol.asyncDispose](),
+      source.watch?.[Symbol.asyncDispose](),
+    ])
       .then(() => undefined)
       .finally(() => this.#stopping.delete(stopped));
     this.#stopping.add(stopped);

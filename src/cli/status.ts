@@ -1,8 +1,8 @@
 /** `ferry status`: at a glance what is owed, moving and failed, which endpoints are in trouble, and what to do. */
 
+import type { Count, EndpointRecord, JobRecord, Ledger } from '../ledger/ledger.ts';
 import { formatAgo, formatBytes, formatCount } from '../observe/format.ts';
 import { paint } from '../observe/paint.ts';
-import type { Count, EndpointRecord, JobRecord, Ledger } from '../ledger/ledger.ts';
 import type { Delivery, DeliveryState } from '../sync/delivery.ts';
 import type { Job } from '../sync/job.ts';
 import { printable } from '../sync/names.ts';
@@ -42,14 +42,25 @@ export async function status(cli: Cli, names: readonly string[], options: Option
   }
   if (rows.length === 0) line(cli.stdout, 'no jobs yet; `ferry init` writes a first one');
   for (const row of rows) showJob(cli, row, ledger);
-  for (const name of paused) line(cli.stdout, `${paint(cli.color, 'yellow', '‖')} ${name} is paused; \`ferry resume ${name}\` releases it`);
+  for (const name of paused)
+    line(
+      cli.stdout,
+      `${paint(cli.color, 'yellow', '‖')} ${name} is paused; \`ferry resume ${name}\` releases it`,
+    );
   for (const record of endpoints) showEndpoint(cli, record);
   return EXIT.ok;
 }
 
-function statusOf(job: Job, counts: readonly Count[], record: JobRecord | undefined, paused: boolean): JobStatus {
+function statusOf(
+  job: Job,
+  counts: readonly Count[],
+  record: JobRecord | undefined,
+  paused: boolean,
+): JobStatus {
   const sum = (states: readonly DeliveryState[], what: 'files' | 'bytes'): number =>
-    counts.filter((count) => count.job === job.name && states.includes(count.state)).reduce((total, count) => total + count[what], 0);
+    counts
+      .filter((count) => count.job === job.name && states.includes(count.state))
+      .reduce((total, count) => total + count[what], 0);
   return {
     job: job.name,
     paused,
@@ -67,13 +78,19 @@ function statusOf(job: Job, counts: readonly Count[], record: JobRecord | undefi
 function showJob(cli: Cli, row: JobStatus, ledger: Ledger): void {
   const { color } = cli;
   const bad = row.failed > 0 || row.alarm !== null;
-  const mark = bad ? paint(color, 'red', '✗') : row.owed + row.sending > 0 ? paint(color, 'cyan', '→') : paint(color, 'green', '✓');
+  const mark = bad
+    ? paint(color, 'red', '✗')
+    : row.owed + row.sending > 0
+      ? paint(color, 'cyan', '→')
+      : paint(color, 'green', '✓');
   const parts = [
     `${row.owed} owed${row.owedBytes > 0 ? ` (${formatBytes(row.owedBytes)})` : ''}`,
     `${row.sending} sending`,
     row.failed > 0 ? paint(color, 'red', `${row.failed} failed`) : '0 failed',
     `${row.delivered} delivered`,
-    row.lastDeliveredAt === null ? 'none delivered yet' : `last ${formatAgo(cli.now() - Date.parse(row.lastDeliveredAt))}`,
+    row.lastDeliveredAt === null
+      ? 'none delivered yet'
+      : `last ${formatAgo(cli.now() - Date.parse(row.lastDeliveredAt))}`,
   ];
   line(cli.stdout, `${mark} ${paint(color, 'bold', row.job)}  ${parts.join('  ')}`);
   if (row.alarm !== null) advise(cli, row.alarm?.message ?? '', row.alarm?.advice);
@@ -81,7 +98,10 @@ function showJob(cli: Cli, row: JobStatus, ledger: Ledger): void {
   const failures = [...ledger.history({ job: row.job, state: 'failed', limit: SHOWN_FAILURES })];
   for (const delivery of failures) advise(cli, failureLine(delivery), delivery.error?.advice);
   const more = row.failed - failures.length;
-  line(cli.stdout, `    ${more > 0 ? `and ${formatCount(more, 'more')}; ` : ''}\`ferry retry --job ${row.job}\` when it is mended`);
+  line(
+    cli.stdout,
+    `    ${more > 0 ? `and ${formatCount(more, 'more')}; ` : ''}\`ferry retry --job ${row.job}\` when it is mended`,
+  );
 }
 
 function failureLine(delivery: Delivery): string {
@@ -91,11 +111,16 @@ function failureLine(delivery: Delivery): string {
 function showEndpoint(cli: Cli, record: EndpointRecord): void {
   if (record.state === 'up') return;
   const since = formatAgo(cli.now() - record.sinceMs);
-  const what = record.state === 'held' ? paint(cli.color, 'yellow', 'held') : paint(cli.color, 'red', 'stopped');
-  const next = record.nextProbeMs === undefined ? '' : `; next try in ${Math.max(0, Math.round((record.nextProbeMs - cli.now()) / 1000))} s`;
+  const what =
+    record.state === 'held' ? paint(cli.color, 'yellow', 'held') : paint(cli.color, 'red', 'stopped');
+  const next =
+    record.nextProbeMs === undefined
+      ? ''
+      : `; next try in ${Math.max(0, Math.round((record.nextProbeMs - cli.now()) / 1000))} s`;
   line(cli.stdout, `${paint(cli.color, 'bold', record.endpoint)}  ${what} since ${since}${next}`);
   if (record.fault !== undefined) advise(cli, record.fault.message, record.fault.advice);
-  if (record.state === 'stopped') line(cli.stdout, `    → \`ferry check ${record.endpoint}\`, then \`ferry resume ${record.endpoint}\``);
+  if (record.state === 'stopped')
+    line(cli.stdout, `    → \`ferry check ${record.endpoint}\`, then \`ferry resume ${record.endpoint}\``);
 }
 
 function advise(cli: Cli, message: string, advice: string | undefined): void {

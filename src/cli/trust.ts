@@ -10,26 +10,40 @@ export async function trust(cli: Cli, names: readonly string[], options: Options
   const asJson = options['json'] === true;
   await using setup = await openSetup(cli);
   const entry = setup.config.endpoints.get(name);
-  if (entry === undefined) throw new Refusal(`there is no endpoint ${name} in ${cli.settings.jobsFolder}/endpoints.yaml`);
+  if (entry === undefined)
+    throw new Refusal(`there is no endpoint ${name} in ${cli.settings.jobsFolder}/endpoints.yaml`);
   const endpoint = await setup.endpoints.get(name);
-  if (endpoint.hostKeys === undefined) throw new Refusal(`${name} is of type ${entry.kind}, which has no host keys to pin`);
+  if (endpoint.hostKeys === undefined)
+    throw new Refusal(`${name} is of type ${entry.kind}, which has no host keys to pin`);
   const keys = await endpoint.hostKeys({ signal: cli.signal });
   if (!asJson) {
     line(cli.stdout, `${name}  ${endpoint.address} shows`);
-    for (const key of keys) line(cli.stdout, `  ${key.type.padEnd(20)} ${key.fingerprint}${key.pinned ? '  (pinned already)' : ''}`);
+    for (const key of keys)
+      line(
+        cli.stdout,
+        `  ${key.type.padEnd(20)} ${key.fingerprint}${key.pinned ? '  (pinned already)' : ''}`,
+      );
   }
   const fresh = keys.filter((key) => !key.pinned);
   const pinned = fresh.length > 0 && (await agreed(cli, name, options));
   // What is pinned already stays: another server behind the same name may still have that key.
-  if (pinned) await pinHostKeys(entry.file, name, fresh.map((key) => key.fingerprint));
-  if (asJson) for (const key of keys) json(cli.stdout, { endpoint: name, ...key, pinned: key.pinned || pinned });
+  if (pinned)
+    await pinHostKeys(
+      entry.file,
+      name,
+      fresh.map((key) => key.fingerprint),
+    );
+  if (asJson)
+    for (const key of keys) json(cli.stdout, { endpoint: name, ...key, pinned: key.pinned || pinned });
   else line(cli.stdout, outcome(fresh.length, pinned, entry.file));
   return fresh.length === 0 || pinned ? EXIT.ok : EXIT.usage;
 }
 
 async function agreed(cli: Cli, name: string, options: Options): Promise<boolean> {
   if (options['yes'] === true) return true;
-  return cli.ask(`Are these the keys of ${name}? On the server, \`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\` shows its own. Pin them?`);
+  return cli.ask(
+    `Are these the keys of ${name}? On the server, \`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\` shows its own. Pin them?`,
+  );
 }
 
 function outcome(fresh: number, pinned: boolean, file: string): string {
