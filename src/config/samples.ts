@@ -7,7 +7,7 @@ const ENDPOINTS = `# yaml-language-server: $schema=endpoints.schema.json
 # Relative paths start at the folder that holds jobs/. Any value may be \${env:NAME} or \${file:/run/secrets/name}.
 
 # An SFTP server of Ferry's own, on this machine only, so that you can try everything without an account
-# anywhere. What arrives there lies in sandbox/ in Ferry's data folder (./.ferry, or FERRY_DATA).
+# anywhere. What arrives there lies in .ferry/sandbox/try-out/files (FERRY_DATA in place of .ferry, where it is set).
 try-out:
   type: sandbox
 
