@@ -1,9 +1,11 @@
 /** Every kind of endpoint: its settings' schema (light, read at start) and its implementation (loaded when used). */
 
 import type { z } from 'zod';
-import type { Values } from '../config/values.ts';
+import { type Values, valuesFor } from '../config/values.ts';
 import type { Endpoint, EndpointContext } from './endpoint.ts';
 import { localSettings } from './local/settings.ts';
+import type { OpenSftp } from './sandbox/endpoint.ts';
+import { sandboxSettings } from './sandbox/settings.ts';
 import { settings as sftpSettings } from './sftp/settings.ts';
 
 export interface Kind {
@@ -30,5 +32,15 @@ export function kind<Settings>(
 
 export const kinds: Readonly<Record<string, Kind>> = {
   local: kind(localSettings, async () => (await import('./local/endpoint.ts')).createLocal),
+  sandbox: kind(sandboxSettings, async () => {
+    const { createSandbox } = await import('./sandbox/endpoint.ts');
+    return (settings, context) => createSandbox(settings, context, openSftp);
+  }),
   sftp: kind(sftpSettings, async () => (await import('./sftp/endpoint.ts')).createSftp),
+};
+
+/** The sandbox is a server of our own behind an ordinary SFTP endpoint. */
+const openSftp: OpenSftp = async (entry, context) => {
+  const { createSftp } = await import('./sftp/endpoint.ts');
+  return createSftp(sftpSettings(valuesFor('/', '/')).parse(entry), context);
 };
