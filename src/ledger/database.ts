@@ -177,7 +177,8 @@ function rowOf(row: unknown): Row {
   throw new TypeError('a row is not an array');
 }
 
-function makeFolder(folder: string): void {
+/** @throws Fault `permanent` */
+export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {

@@ -5,12 +5,11 @@
  */
 
 import { DELIVERY_STATES, type Delivery, type DeliveryState } from '../sync/delivery.ts';
-import { fromBytes } from '../sync/names.ts';
 import type { Database, Row, Value } from './database.ts';
 import { patternOf } from './glob.ts';
 import type { HistoryFilter } from './ledger.ts';
 import type { Names } from './names.ts';
-import { DELIVERY_COLUMNS, deliveryOf, numberOf } from './rows.ts';
+import { DELIVERY_COLUMNS, deliveryOf, numberOf, textOf, textValue } from './rows.ts';
 
 /** Rows in memory at once, over all sources. */
 const PAGE_ROWS = 2000;
@@ -43,10 +42,7 @@ export class History {
   constructor(db: Database, names: Names) {
     this.#db = db;
     this.#names = names;
-    db.define('path_matches', (pattern, path) => {
-      const text = path instanceof Uint8Array ? fromBytes(path) : String(path);
-      return this.#pattern(String(pattern)).test(text);
-    });
+    db.define('path_matches', (glob, path) => this.#pattern(textOf(glob)).test(textOf(path)));
   }
 
   *read(filter: HistoryFilter): Generator<Delivery> {
@@ -104,7 +100,7 @@ export class History {
     if (after !== undefined) also(`(${order}) < (${order.map(() => '?')})`, ...end(after));
     if (state !== undefined) also('state = ?', state);
     if (sinceMs !== undefined) also('updated_at_ms >= ?', sinceMs);
-    if (path !== undefined) also('path_matches(?, path)', path.toWellFormed());
+    if (path !== undefined) also('path_matches(?, path)', textValue(path));
     const found = this.#db.all(
       `SELECT ${DELIVERY_COLUMNS} FROM deliveries INDEXED BY ${conditions.join(' AND ')}
        ORDER BY ${order.map((key) => `${key} DESC`)} LIMIT ?`,

@@ -9,11 +9,11 @@
  * Locks are made, and dead ones swept, inside a write transaction of the ledger, hence never at the same time.
  */
 
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import type { Database } from './database.ts';
+import { type Database, makeFolder } from './database.ts';
 import { isBusy, isMissing, sqliteFault } from './faults.ts';
 import { textOf } from './rows.ts';
 
@@ -46,7 +46,7 @@ export class Owner implements Disposable {
   /** Shows that this owner lives, from its first take or claim on. Within a write transaction. */
   lock(): void {
     if (this.#held !== undefined) return;
-    mkdirSync(this.#folder, { recursive: true });
+    makeFolder(this.#folder);
     const file = this.#file(this.id);
     const held = hold(file, { create: true, waitMs: 0 });
     // The name is random and new: nobody else can hold it.
@@ -107,7 +107,7 @@ export class Owner implements Disposable {
 
 /** Makes the caller the only worker on a data folder until it disposes of this or dies; undefined when another is. */
 export function lockWorker(folder: string): Disposable | undefined {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const held = hold(join(folder, `worker${SUFFIX}`), { create: true, waitMs: WORKER_BUSY_MS });
   return typeof held === 'string' ? undefined : held;
 }
@@ -124,7 +124,11 @@ function hold(
     // In memory: a journal beside the lock would outlive a killed process.
     db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     const held = db;
-    return { [Symbol.dispose]: () => held.close() };
+    return {
+      [Symbol.dispose]: () => {
+        if (held.isOpen) held.close();
+      },
+    };
   } catch (error) {
     db?.close();
     if (isBusy(error)) return 'busy';

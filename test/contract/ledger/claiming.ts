@@ -1,0 +1,83 @@
+/** Claims, and the checkpoints of what is claimed. */
+
+import assert from 'node:assert/strict';
+import {
+  arrived,
+  type Contract,
+  claimAll,
+  ended,
+  failed,
+  fault,
+  file,
+  known,
+  only,
+  owe,
+  sending,
+  T0,
+  TIMES,
+  take,
+} from './kit.ts';
+
+export function claimContract(contract: Contract): void {
+  contract('claims what is queued, once, and marks what it may leave behind', ({ ledger }) => {
+    owe(ledger, file('a'));
+    const { id, generation } = only(take(ledger));
+    assert.equal(ledger.claim(id, generation + 1, T0), undefined, 'another generation');
+    assert.equal(ledger.claim(id, generation - 1, T0), undefined, 'another generation');
+    assert.equal(ledger.claim(id + 1, generation, T0), undefined, 'unknown');
+    const claimed = ledger.claim(id, generation, T0 + 4);
+    assert.equal(claimed?.state, 'sending');
+    assert.equal(claimed.leftover, true);
+    assert.equal(claimed.updatedAtMs, T0 + 4);
+    assert.deepEqual(known(ledger, id), claimed);
+    assert.equal(ledger.claim(id, generation, T0), undefined, 'sending already');
+  });
+
+  contract('claims nothing that is not in a queue', async ({ ledger }) => {
+    const due = owe(ledger, file('due', { endpoint: 'other' }));
+    const delivered = await ended(ledger, file('delivered'));
+    const failure = await ended(ledger, file('failed'), failed());
+    for (const { id, generation } of [due, delivered, failure]) {
+      assert.equal(ledger.claim(id, generation, T0), undefined);
+    }
+  });
+
+  contract('claims for itself what another has queued', async ({ ledger, another }) => {
+    owe(ledger, file('a'));
+    const { id, generation } = only(take(another()));
+    const claimed = ledger.claim(id, generation, T0);
+    assert.ok(claimed);
+    await ledger.settle(id, arrived(claimed), TIMES);
+  });
+
+  contract(
+    'claims one at a time for each name at an endpoint, whichever job it is of',
+    async ({ ledger }) => {
+      const target = '/in/same';
+      for (const job of ['one', 'two']) owe(ledger, file('a', { job, target }));
+      owe(ledger, file('b', { target: '/in/other' }));
+      owe(ledger, file('a', { endpoint: 'other', target }));
+      const [one, two, three] = take(ledger);
+      const elsewhere = only(take(ledger, { endpoint: 'other' }));
+      assert.ok(one && two && three);
+      claimAll(ledger, [one]);
+      assert.equal(ledger.claim(two.id, two.generation, T0), undefined);
+      claimAll(ledger, [three, elsewhere]);
+      await ledger.settle(one.id, arrived(one), TIMES);
+      claimAll(ledger, [two]);
+    },
+  );
+
+  contract('keeps a checkpoint until the delivery has arrived', async ({ ledger, another }) => {
+    const other = another();
+    const { id } = sending(ledger, file('a'));
+    await ledger.checkpoint(id, 'upload 1');
+    await ledger.checkpoint(id, 'upload 2');
+    assert.equal(known(other, id).note, 'upload 2');
+    await ledger.settle(id, { state: 'due', fault: fault('aborted'), counts: false, nextAtMs: T0 }, TIMES);
+    const again = only(claimAll(ledger, take(ledger)));
+    assert.equal(again.note, 'upload 2');
+    await ledger.settle(id, arrived(again), TIMES);
+    assert.equal(known(ledger, id).note, undefined);
+  });
+}
