@@ -43,22 +43,23 @@ export function hangs(folder: FilePath): Fault {
   });
 }
 
-/** The system refuses more watches (inotify(7): ENOSPC, EMFILE). */
+const LIMITS: Readonly<Record<string, readonly [what: string, setting: string]>> = {
+  ENOSPC: ['the system allows this user no more watches', 'fs.inotify.max_user_watches'],
+  EMFILE: ['the system allows this user no more watchers', 'fs.inotify.max_user_instances'],
+};
+
+/** The system refuses more watches (inotify(7)). Says the same whichever folder it was, so that it is told once. */
 export function limited(folder: FilePath, error: Error): Fault {
   const code = codeOf(error) ?? 'UNKNOWN';
-  const setting =
-    code === 'ENOSPC'
-      ? 'fs.inotify.max_user_watches'
-      : code === 'EMFILE'
-        ? 'fs.inotify.max_user_instances'
-        : undefined;
+  const [what, setting] = LIMITS[code] ?? [`the system says ${code}`, undefined];
   const meanwhile = 'until then Ferry looks at the whole folder every few seconds';
-  return new Fault('transient', `not all of ${printable(folder)} can be watched: ${messageOf(error)}`, {
+  const advice =
+    setting === undefined
+      ? `If its file system cannot be watched, set \`poll\` for this job; ${meanwhile}.`
+      : `Raise ${setting} (\`sysctl ${setting}\` shows it): put a higher value into a file in /etc/sysctl.d and run \`sysctl --system\`; ${meanwhile}.`;
+  return new Fault('transient', `not all of ${printable(folder)} can be watched: ${what}`, {
     code,
-    advice:
-      setting === undefined
-        ? `Set \`poll\` for this job if the file system knows no events; ${meanwhile}.`
-        : `Raise ${setting} (\`sysctl ${setting}\` shows it; put a higher value into /etc/sysctl.d and run \`sysctl --system\`); ${meanwhile}.`,
+    advice,
     cause: error,
   });
 }
