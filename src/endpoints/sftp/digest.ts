@@ -15,7 +15,8 @@ export interface Content {
   readonly path: FilePath;
   /** Of the first so many bytes. */
   readonly bytes: number;
-  readonly sha256: string;
+  /** What it is to be; may be computed at the same time. */
+  readonly sha256: string | Promise<string>;
 }
 
 /**
@@ -24,9 +25,12 @@ export interface Content {
  */
 export async function holds(remote: Remote, content: Content, signal: AbortSignal): Promise<boolean> {
   throwIfAborted(signal);
-  const { path, bytes, sha256 } = content;
-  if (bytes >= SHELL_BYTES && (await hashThere(remote, path, bytes)) === sha256) return true;
-  return (await readBack(remote, path, bytes, signal)) === sha256;
+  const { path, bytes } = content;
+  const [wanted, seen] = await Promise.all([
+    content.sha256,
+    bytes >= SHELL_BYTES ? hashThere(remote, path, bytes) : undefined,
+  ]);
+  return seen === wanted || (await readBack(remote, path, bytes, signal)) === wanted;
 }
 
 async function readBack(

@@ -4,6 +4,7 @@ import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { diskFullFault, fileFault, STATUS, statusOf } from './faults.ts';
 import { Folders } from './folders.ts';
+import { HashThread } from './hasher.ts';
 import type { HostKey } from './hostkeys.ts';
 import type { Link } from './link.ts';
 import type { SftpSettings } from './settings.ts';
@@ -62,6 +63,7 @@ export function traitsOf(ident: string, wire: Wire, settings: SftpSettings): Tra
 /** What was learned of an endpoint while it was used. */
 export class Memory {
   readonly folders = new Folders();
+  readonly hashing = new HashThread();
   /** False once it was seen (or told) that the server renames nothing. */
   renames: boolean;
   /** The program that computes SHA-256 there; undefined while nobody asked, false where there is none. */

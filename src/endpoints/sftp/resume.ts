@@ -8,7 +8,7 @@ import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import type { SourceReader } from '../endpoint.ts';
 import { holds } from './digest.ts';
-import { type Hasher, InlineHasher } from './hasher.ts';
+import type { Hasher } from './hasher.ts';
 import { changedFault, type Job } from './job.ts';
 import { isFile } from './kinds.ts';
 import { SPAN_BYTES } from './upload-large.ts';
@@ -42,38 +42,52 @@ function parseNote(text: string | undefined): z.output<typeof Note> | undefined 
 
 export interface Resumed {
   readonly start: number;
-  /** Holds everything before. */
+  /** Holds everything before; the caller's to dispose of. */
   readonly hasher: Hasher;
 }
 
-/** Errors are Faults of the source or the link. */
+/** @param hasher makes a new one. Errors are Faults of the source or the link. */
 export async function resumePoint(
   job: Job,
   reader: SourceReader,
   temp: FilePath,
+  hasher: () => Hasher,
 ): Promise<Resumed | undefined> {
+  const start = await safeStart(job, temp);
+  if (start === undefined) return undefined;
+  using stack = new DisposableStack();
+  const before = stack.use(hasher());
+  const sha256 = hashUpTo(job, reader, start, before);
+  const proved = await holds(job.remote, { path: temp, bytes: start, sha256 }, job.options.signal).catch(
+    (error: unknown) => {
+      if (error instanceof Fault) throw error;
+      return false; // it cannot be read: start again
+    },
+  );
+  if (!proved) return undefined;
+  stack.move();
+  return { start, hasher: before };
+}
+
+/** Everything before it should lie there without a gap. Undefined when there is nothing worth going on from. */
+async function safeStart(job: Job, temp: FilePath): Promise<number | undefined> {
   const note = parseNote(job.options.resume);
   if (note === undefined || job.sizeBytes < WORTH_BYTES) return undefined;
   const there = await statOf(job, temp);
   if (there === undefined || !isFile(there) || there.sizeBytes > job.sizeBytes) return undefined;
   const safe = Math.min(there.sizeBytes, Math.max(note.contiguous, there.sizeBytes - note.span));
   const start = safe === job.sizeBytes ? safe : safe - (safe % BLOCK_BYTES);
-  if (start < WORTH_BYTES) return undefined;
+  return start < WORTH_BYTES ? undefined : start;
+}
 
-  const hasher = new InlineHasher();
-  const { signal } = job.options;
+async function hashUpTo(job: Job, reader: SourceReader, end: number, hasher: Hasher): Promise<string> {
   let bytes = 0;
-  for await (const chunk of reader.read(0, start, signal)) {
-    hasher.update(chunk);
+  for await (const chunk of reader.read(0, end, job.options.signal)) {
+    await hasher.add(chunk);
     bytes += chunk.length;
   }
-  if (bytes !== start) throw changedFault(job, 'became shorter');
-  const content = { path: temp, bytes: start, sha256: await hasher.snapshot() };
-  const same = await holds(job.remote, content, signal).catch((error: unknown) => {
-    if (error instanceof Fault) throw error;
-    return false; // it cannot be read: start again
-  });
-  return same ? { start, hasher } : undefined;
+  if (bytes !== end) throw changedFault(job, 'became shorter');
+  return await hasher.digest();
 }
 
 async function statOf(job: Job, path: FilePath): Promise<Attributes | undefined> {

@@ -10,7 +10,7 @@ import { type FilePath, printable } from '../../sync/names.ts';
 import type { Receipt, SourceReader } from '../endpoint.ts';
 import { SMALL_BYTES } from '../endpoint.ts';
 import { holds } from './digest.ts';
-import { type Hasher, InlineHasher } from './hasher.ts';
+import type { Hasher } from './hasher.ts';
 import { hashSource, type Job, setAttributes, type Uploaded } from './job.ts';
 import { isFile } from './kinds.ts';
 import { lookAt, type Published, publish } from './publish.ts';
@@ -163,14 +163,15 @@ class Sending {
   }
 
   async #large(temp: FilePath): Promise<Uploaded> {
-    const { remote, options, helpers } = this.#job;
-    const resumed = await resumePoint(this.#job, this.#reader, temp);
-    const hasher: Hasher = resumed?.hasher ?? new InlineHasher();
+    const { remote, options, helpers, sizeBytes } = this.#job;
+    const newHasher = (): Hasher => remote.memory.hashing.hasher(sizeBytes);
+    const resumed = await resumePoint(this.#job, this.#reader, temp, newHasher);
+    using hasher = resumed?.hasher ?? newHasher();
+    const start = resumed?.start ?? 0;
     const handle =
       resumed === undefined
         ? await createTemp(remote, temp, options.mode)
         : await openInFolder(remote, temp, () => remote.wire.open(temp, FLAG.write));
-    const start = resumed?.start ?? 0;
     options.progress(start);
     const note = (contiguous: number): Promise<void> =>
       options.checkpoint(noteFor(contiguous, helpers.length > 0));
@@ -180,7 +181,7 @@ class Sending {
       await this.#finish(handle, true);
     });
     await this.#reader.recheck(options.signal);
-    return { sha256: await hasher.snapshot() };
+    return { sha256: await hasher.digest() };
   }
 
   /** Straight under the final name: one handle, in order, nothing to resume. */
@@ -215,24 +216,27 @@ class Sending {
   async #directLarge(path: FilePath, open: () => Promise<Handle>): Promise<Uploaded> {
     const { remote, options } = this.#job;
     const job: Job = { ...this.#job, helpers: [] };
-    const hasher = new InlineHasher();
+    using hasher = remote.memory.hashing.hasher(job.sizeBytes);
     const handle = await open();
     await this.#closing(handle, async () => {
       await uploadLarge({ job, reader: this.#reader, handle, file: path, start: 0, hasher, note: undefined });
       await this.#reader.recheck(options.signal);
       await this.#finish(handle, !remote.traits.commitsAtClose);
     });
-    return { sha256: await hasher.snapshot() };
+    return { sha256: await hasher.digest() };
   }
 
   /** Times, disk, size: what is asked of a handle whose writes are all confirmed, before it is closed. */
   async #finish(handle: Handle, canStat: boolean): Promise<void> {
     const { remote } = this.#job;
     const { wire, traits } = remote;
-    await setAttributes(this.#job, handle);
     try {
-      if (traits.sync) await wire.fsync(handle);
-      if (canStat) expectSize(this.#job, (await wire.fstat(handle)).sizeBytes);
+      const [, , stat] = await Promise.all([
+        setAttributes(this.#job, handle),
+        traits.sync ? wire.fsync(handle) : undefined,
+        canStat ? wire.fstat(handle) : undefined,
+      ]);
+      if (stat !== undefined) expectSize(this.#job, stat.sizeBytes);
     } catch (error) {
       throw await explain(remote, error, 'write', this.#job.path, this.#job.sizeBytes);
     }

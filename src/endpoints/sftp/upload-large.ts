@@ -109,9 +109,8 @@ class LargeUpload {
         }
         const segment = { start: at, end: at + chunk.length };
         this.#write(lane, chunk, segment, this.#acked.sent(segment));
-        hasher.update(chunk);
         at = segment.end;
-        await hasher.ready();
+        await hasher.add(chunk);
       }
     } finally {
       await chunks.return?.(undefined);
