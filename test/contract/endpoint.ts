@@ -7,7 +7,7 @@
 
 import { after, describe } from 'node:test';
 import { conflictContract } from './endpoint/conflicts.ts';
-import { type ContractSetup, contractFor } from './endpoint/kit.ts';
+import { type ContractSetup, contractFor, SharedSession } from './endpoint/kit.ts';
 import { nameContract } from './endpoint/names.ts';
 import { readContract } from './endpoint/reading.ts';
 import { sendContract } from './endpoint/sending.ts';
@@ -15,14 +15,18 @@ import { sourceContract } from './endpoint/sources.ts';
 import { takeContract } from './endpoint/taking.ts';
 import { troubleContract } from './endpoint/troubles.ts';
 
-export { type ContractSetup, type Outside, outsideOf } from './endpoint/kit.ts';
+export { type ContractSetup, cutBy, type Outside, outsideOf } from './endpoint/kit.ts';
 
 /** @param create makes the endpoint and an empty folder at it; disposed of after the last test */
 export async function endpointContract(name: string, create: () => Promise<ContractSetup>): Promise<void> {
   const setup = await create();
   describe(`${name} keeps the endpoint contract`, () => {
-    after(() => setup[Symbol.asyncDispose]());
-    const contract = contractFor(setup);
+    const session = new SharedSession(setup.endpoint);
+    after(async () => {
+      await session[Symbol.asyncDispose]();
+      await setup[Symbol.asyncDispose]();
+    });
+    const contract = contractFor(setup, session);
     nameContract(contract, setup);
     sendContract(contract, setup);
     conflictContract(contract, setup);

@@ -15,6 +15,7 @@ import type {
 } from '../../../src/endpoints/endpoint.ts';
 import { Fault, type FaultKind } from '../../../src/sync/errors.ts';
 import { type FilePath, joinPath, OWN_PREFIX, toBytes } from '../../../src/sync/names.ts';
+import type { FaultProxy } from '../../support/fault-proxy.ts';
 import { sha256OfFile, treeOf } from '../../support/files.ts';
 import { type GeneratedOptions, type GeneratedSource, generatedSource } from '../../support/source.ts';
 
@@ -100,6 +101,16 @@ export interface ContractSetup extends AsyncDisposable, RemoteFolder {
   };
 }
 
+/** What `ContractSetup.cut` wants, of a proxy between the endpoint and its server. */
+export function cutBy(proxy: FaultProxy, endpoint: Endpoint): NonNullable<ContractSetup['cut']> {
+  return {
+    endpoint,
+    afterBytes: (bytes) =>
+      proxy.setTrouble({ cut: { afterBytes: bytes, counting: 'all', direction: 'up', by: 'rst', times: 1 } }),
+    sentBytes: () => proxy.counts.bytesUp,
+  };
+}
+
 /** One test's own folder at the endpoint, with a session. */
 export interface Place extends RemoteFolder {
   readonly setup: ContractSetup;
@@ -131,8 +142,29 @@ export function options(overrides: Partial<SendOptions> = {}): SendOptions {
 
 export type Contract = (title: string, body: (place: Place) => Promise<void>) => void;
 
-/** Registers a test that gets a folder and a session of its own, and leaves nothing behind in either. */
-export function contractFor(setup: ContractSetup): Contract {
+/** One session for all tests, as a pool would keep it: dropped when it is broken. */
+export class SharedSession implements AsyncDisposable {
+  readonly #endpoint: Endpoint;
+  #session: Session | undefined;
+
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+  }
+
+  async get(): Promise<Session> {
+    if (this.#session?.broken !== undefined) await this[Symbol.asyncDispose]();
+    this.#session ??= await this.#endpoint.connect(never);
+    return this.#session;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session?.[Symbol.asyncDispose]();
+    this.#session = undefined;
+  }
+}
+
+/** Registers a test that gets a folder of its own, and leaves nothing behind in it. */
+export function contractFor(setup: ContractSetup, shared: SharedSession): Contract {
   let count = 0;
   return (title, body) => {
     count += 1;
@@ -141,7 +173,7 @@ export function contractFor(setup: ContractSetup): Contract {
       const sources: GeneratedSource[] = [];
       const outside = setup.outside.below(own);
       await setup.outside.mkdir(own);
-      await using session = await setup.endpoint.connect(never);
+      const session = await shared.get();
       const folder = joinPath(setup.folder, own);
       await body({
         setup,

@@ -131,9 +131,9 @@ function cutContract(contract: Contract, cut: NonNullable<ContractSetup['cut']>,
     for (const verify of ['size', 'checksum'] as const) {
       const { note } = await cutAt(place, cut.endpoint, 0.6, `${verify}.bin`);
       await using session = await cut.endpoint.connect(calm.signal);
-      const other = place.source({ sizeBytes, seed: 'a newer version of the same size' });
+      const other = place.source({ sizeBytes, seed: 'newer, of the same size', mtimeMs: 1_710_000_000_000 });
       await deliverWell({ ...place, session }, other, `${verify}.bin`, { resume: note, verify });
-      const shorter = place.source({ sizeBytes: 1_000_000, seed: 'shorter' });
+      const shorter = place.source({ sizeBytes: 1_000_000, seed: 'shorter', mtimeMs: 1_720_000_000_000 });
       await deliverWell({ ...place, session }, shorter, `${verify}.bin`, { resume: note, verify });
     }
   });
