@@ -8,7 +8,7 @@ import { fileFault, STATUS, statusOf } from './faults.ts';
 import { isFile } from './kinds.ts';
 import { entryOf } from './list.ts';
 import { lookAt } from './publish.ts';
-import { explain, type Remote } from './remote.ts';
+import type { Remote } from './remote.ts';
 import { send } from './send.ts';
 import { otherFault, sameAs, sourceOf, vanishedFault } from './source.ts';
 import { candidate } from './taken.ts';
@@ -36,7 +36,7 @@ export async function remove(
   }
 }
 
-/** By a plain rename, which refuses a taken name; across file systems by copy, verify and remove. */
+/** By a plain rename, which refuses a taken name; where that cannot be (another file system) by copy, verify and remove. */
 export async function archive(
   remote: Remote,
   path: FilePath,
@@ -76,10 +76,8 @@ async function move(
       await wire.rename(path, target);
       return 'moved';
     } catch (error) {
-      const status = statusOf(error);
-      if (status === STATUS.noSuchFile) return 'no folder';
-      if (status === STATUS.failure || status === STATUS.unsupported) return 'failed';
-      throw await explain(remote, error, 'move', path);
+      if (error instanceof Fault) throw error;
+      return statusOf(error) === STATUS.noSuchFile ? 'no folder' : 'failed';
     }
   };
   let result = await rename();

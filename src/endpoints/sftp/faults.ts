@@ -74,6 +74,18 @@ export function diskFullFault(doing: string, path: FilePath, endpoint: string, c
   });
 }
 
+export function readOnlyFault(doing: string, path: FilePath, endpoint: string, cause: unknown): Fault {
+  return new Fault(
+    'permanent',
+    `${endpoint}: cannot ${doing} ${printable(path)}: the file system there is read-only`,
+    {
+      code: 'EROFS',
+      cause,
+      advice: 'Choose another folder, or have it mounted for writing; then ferry retry.',
+    },
+  );
+}
+
 /** How far a connect had come. */
 export type Phase = 'road' | 'banner' | 'key exchange' | 'login' | 'sftp' | 'open';
 

@@ -82,6 +82,7 @@ async function accept(wire: Wire, folder: FilePath, error: unknown): Promise<voi
       {
         code: 'ENOTDIR',
         cause: error,
+        advice: 'Rename that file, or deliver to another folder; then ferry retry.',
       },
     );
   }

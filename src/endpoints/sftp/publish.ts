@@ -50,6 +50,7 @@ async function afterRefusal(
     throw new Fault('permanent', `${remote.name}: ${printable(path)} is a folder there`, {
       code: 'EISDIR',
       cause: error,
+      advice: 'Rename the folder there, or the file at the source; then ferry retry.',
     });
   }
   if (remote.traits.posixRename) throw await explain(remote, error, 'replace', path);

@@ -2,7 +2,7 @@
 
 import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
-import { diskFullFault, fileFault, STATUS, statusOf } from './faults.ts';
+import { diskFullFault, fileFault, readOnlyFault, STATUS, statusOf } from './faults.ts';
 import { Folders } from './folders.ts';
 import { HashThread } from './hasher.ts';
 import type { HostKey } from './hostkeys.ts';
@@ -86,7 +86,7 @@ export class Memory {
   }
 }
 
-/** As `fileFault`, and asks whether the disk is full where the server gives no reason. */
+/** As `fileFault`, and asks whether the disk is full or read-only where the server gives no reason. */
 export async function explain(
   remote: Remote,
   error: unknown,
@@ -99,6 +99,7 @@ export async function explain(
   if (statusOf(error) !== STATUS.failure || remote.link.broken !== undefined) return fault;
   const folder = path.slice(0, Math.max(0, path.lastIndexOf('/'))) || (path.startsWith('/') ? '/' : '.');
   const room = await remote.wire.room(folder).catch(() => undefined);
+  if (room?.readOnly) return readOnlyFault(doing, path, remote.name, error);
   const full = room !== undefined && (room.bytes < bytes || room.files === 0);
   return full ? diskFullFault(doing, path, remote.name, error) : fault;
 }

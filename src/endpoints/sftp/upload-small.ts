@@ -14,11 +14,17 @@ import { explain } from './remote.ts';
 import { takeRoom } from './window.ts';
 import type { Handle } from './wire.ts';
 
+export interface SmallOptions {
+  /** Look at the source twice before the file is opened, where opening it destroys what was there. */
+  readonly sourceFirst?: boolean;
+}
+
 /** @param open opens the file to write, empty; errors are Faults */
 export async function uploadSmall(
   job: Job,
   reader: SourceReader,
   open: () => Promise<Handle>,
+  options: SmallOptions = {},
 ): Promise<Uploaded> {
   const { signal } = job.options;
   const room = await takeRoom([job.remote.window], job.sizeBytes, signal);
@@ -28,31 +34,39 @@ export async function uploadSmall(
     taken = false;
   };
   try {
-    const [handle, data] = await both(open(), reader.readAll(signal), job);
-    try {
-      if (data.length !== job.sizeBytes) throw changedFault(job, 'changed its size');
-      throwIfAborted(signal);
-    } catch (error) {
-      await job.remote.wire.close(handle).catch(() => undefined);
-      throw error;
+    const reading = readWhole(job, reader);
+    if (options.sourceFirst) {
+      await reading;
+      await reader.recheck(signal);
     }
-    const rechecked = settled(reader.recheck(signal));
+    const [handle, data] = await both(open, reading, job);
+    const rechecked = options.sourceFirst ? undefined : settled(reader.recheck(signal));
     await (job.remote.traits.inOrder
       ? writeInOrder(job, handle, data, giveBack)
       : writeInSteps(job, handle, data));
-    const sha256 = hash('sha256', data);
     job.options.progress(data.length);
     const changed = await rechecked;
     if (changed !== undefined) throw changed;
-    return { sha256 };
+    return { sha256: hash('sha256', data) };
   } finally {
     giveBack();
   }
 }
 
-/** Both values; when the source fails, the handle is closed first. */
-async function both(opening: Promise<Handle>, reading: Promise<Buffer>, job: Job): Promise<[Handle, Buffer]> {
-  const [opened, read] = await Promise.allSettled([opening, reading]);
+async function readWhole(job: Job, reader: SourceReader): Promise<Buffer> {
+  const data = await reader.readAll(job.options.signal);
+  if (data.length !== job.sizeBytes) throw changedFault(job, 'changed its size');
+  throwIfAborted(job.options.signal);
+  return data;
+}
+
+/** Opens while the source is read; when only one of the two goes well, nothing stays open. */
+async function both(
+  open: () => Promise<Handle>,
+  reading: Promise<Buffer>,
+  job: Job,
+): Promise<[Handle, Buffer]> {
+  const [opened, read] = await Promise.allSettled([open(), reading]);
   if (opened.status === 'rejected') throw opened.reason;
   if (read.status === 'fulfilled') return [opened.value, read.value];
   await job.remote.wire.close(opened.value).catch(() => undefined);

@@ -31,6 +31,12 @@ export interface Named {
   readonly attributes: Attributes;
 }
 
+export interface Room {
+  readonly bytes: number;
+  readonly files: number;
+  readonly readOnly: boolean;
+}
+
 export type Handle = Buffer;
 
 /** What ssh2 1.17 learned from the server and keeps to itself. */
@@ -149,12 +155,14 @@ export class Wire {
     return this.#ask((done) => this.#sftp.realpath(path, done));
   }
 
-  /** Bytes and files that may still be written below a folder (statvfs@openssh.com); undefined where that is not known. */
-  async room(folder: FilePath): Promise<{ readonly bytes: number; readonly files: number } | undefined> {
+  /** What may still be written below a folder (statvfs@openssh.com); undefined where that is not known. */
+  async room(folder: FilePath): Promise<Room | undefined> {
     if (!isUtf8(folder) || this.extensions['statvfs@openssh.com'] !== '2') return undefined;
     const answer = await this.#ask<unknown>((done) => this.#sftp.ext_openssh_statvfs(folder, done));
-    const { f_frsize, f_bavail, f_favail } = Volume.parse(answer);
-    return { bytes: f_frsize * f_bavail, files: f_favail };
+    const { f_frsize, f_bavail, f_files, f_favail, f_flag } = Volume.parse(answer);
+    // Some file systems count no files at all.
+    const files = f_files === 0 ? Number.POSITIVE_INFINITY : f_favail;
+    return { bytes: f_frsize * f_bavail, files, readOnly: (f_flag & 1) !== 0 };
   }
 
   opendir(path: FilePath): Promise<Handle> {
@@ -198,7 +206,13 @@ export class Wire {
   }
 }
 
-const Volume = z.looseObject({ f_frsize: z.number(), f_bavail: z.number(), f_favail: z.number() });
+const Volume = z.looseObject({
+  f_frsize: z.number(),
+  f_bavail: z.number(),
+  f_files: z.number(),
+  f_favail: z.number(),
+  f_flag: z.number(),
+});
 
 export function notUtf8(path: FilePath, endpoint: string): Fault {
   return new Fault(

@@ -16,7 +16,7 @@ import type {
 import { Fault, type FaultKind } from '../../../src/sync/errors.ts';
 import { type FilePath, joinPath, OWN_PREFIX, toBytes } from '../../../src/sync/names.ts';
 import type { FaultProxy } from '../../support/fault-proxy.ts';
-import { sha256OfFile, treeOf } from '../../support/files.ts';
+import { sha256Of, sha256OfFile, treeOf } from '../../support/files.ts';
 import { type GeneratedOptions, type GeneratedSource, generatedSource } from '../../support/source.ts';
 
 /** The remote folder seen past the endpoint. Paths are relative to it; names as in sync/names.ts. */
@@ -201,6 +201,14 @@ export function contractFor(setup: ContractSetup, shared: SharedSession): Contra
 export async function assertNothingOwn(outside: Outside): Promise<void> {
   const own = (await outside.tree()).filter((path) => path.includes(OWN_PREFIX));
   assert.deepEqual(own, [], 'temporaries were left');
+}
+
+/** What was under the name still is; where files are written straight under their final name, that or nothing. */
+export async function assertUntouched({ setup }: Place, outside: Outside, name: FilePath, content: string) {
+  const { atomicRename, commitsAtClose } = setup.endpoint.capabilities;
+  const found = await outside.sha256(name);
+  if (found === undefined && !atomicRename && !commitsAtClose) await outside.write(name, content);
+  else assert.equal(found, sha256Of(content), 'the old content is untouched');
 }
 
 /** Sends, and gives the receipt. */

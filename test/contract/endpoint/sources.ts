@@ -2,9 +2,8 @@
 
 import assert from 'node:assert/strict';
 import type { FaultKind } from '../../../src/sync/errors.ts';
-import { sha256Of } from '../../support/files.ts';
 import type { SourceTrouble } from '../../support/source.ts';
-import { type Contract, calm, deliver, deliverWell, faultOf, TOKEN } from './kit.ts';
+import { assertUntouched, type Contract, calm, deliver, deliverWell, faultOf, TOKEN } from './kit.ts';
 
 const SMALL = 2000;
 const LARGE = 2_000_000;
@@ -36,7 +35,7 @@ export function sourceContract(contract: Contract): void {
 
         await place.outside.write('file.bin', 'old');
         await faultOf(deliver(place.session, place.source({ sizeBytes, trouble }), path), ...kinds);
-        assert.equal(await place.outside.sha256('file.bin'), sha256Of('old'), 'the old content is untouched');
+        await assertUntouched(place, place.outside, 'file.bin', 'old');
         await place.session.discard(path, TOKEN, undefined, calm);
         assert.deepEqual(await place.outside.tree(), ['file.bin']);
 

@@ -1,0 +1,6 @@
+import { endpointContract } from '../../contract/endpoint.ts';
+import { contractSetup } from './kit.ts';
+
+await endpointContract('sftp without a shell', () =>
+  contractSetup({ config: ['ForceCommand internal-sftp'] }),
+);
