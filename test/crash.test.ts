@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endpointOf, makeHome } from './support/ferry.ts';
-import { assertNoLeftovers, contentOf, sha256Of, sha256OfFile, treeOf } from './support/files.ts';
+import { assertNoLeftovers, contentOf, filesOf, sha256Of, sha256OfFile } from './support/files.ts';
 import { startRedis } from './support/redis.ts';
 import { startSshd } from './support/sshd.ts';
 import { until } from './support/until.ts';
@@ -18,7 +18,9 @@ import { until } from './support/until.ts';
 const KILLS = 50;
 const SIZES = [0, 1, 4_096, 300_000, 3_000_000];
 
-test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or left behind`, { timeout: 600_000 }, async () => {
+test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or left behind`, {
+  timeout: 600_000,
+}, async () => {
   await using home = await makeHome();
   await using server = await startSshd();
   await using redis = await startRedis();
@@ -50,10 +52,15 @@ test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or le
   const worker = await home.worker(env);
   await until(
     'every file to arrive',
-    async () => (await treeOf(join(server.folder, 'inbox'))).filter((path) => path.startsWith('drop-')).length === expected.size,
+    async () =>
+      (await filesOf(join(server.folder, 'inbox'))).filter((path) => path.startsWith('drop-')).length ===
+      expected.size,
     { timeoutMs: 120_000, everyMs: 200 },
   );
-  await until('the ledger to be settled', async () => !(await open(home)), { timeoutMs: 60_000, everyMs: 500 });
+  await until('the ledger to be settled', async () => !(await open(home)), {
+    timeoutMs: 60_000,
+    everyMs: 500,
+  });
   const ended = await worker.stop();
   assert.equal(ended.code, 0, ended.stderr);
 
@@ -63,9 +70,9 @@ test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or le
   await assertNoLeftovers(server.folder);
   const history = (await home.ferry(['history', '--json'])).lines();
   for (const [name, sha256] of expected) {
-    const delivered = history.filter((row) => row['path'] === name && row['state'] === 'delivered');
+    const delivered = history.filter((row) => row.path === name && row.state === 'delivered');
     assert.equal(delivered.length, 1, `${name} is delivered once in the ledger`);
-    assert.equal(delivered[0]?.['sha256'], sha256);
+    assert.equal(delivered[0]?.sha256, sha256);
   }
 });
 
@@ -84,7 +91,9 @@ async function drop(outbox: string, expected: Map<string, string>, signal: Abort
   }
 }
 
-async function open(home: { ferry: (args: readonly string[]) => Promise<{ lines(): readonly Record<string, unknown>[] }> }): Promise<boolean> {
+async function open(home: {
+  ferry: (args: readonly string[]) => Promise<{ lines(): readonly Record<string, unknown>[] }>;
+}): Promise<boolean> {
   const [row] = (await home.ferry(['status', '--json'])).lines();
-  return row?.['owed'] !== 0 || row['sending'] !== 0;
+  return row?.owed !== 0 || row.sending !== 0;
 }

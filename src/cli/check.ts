@@ -17,7 +17,7 @@ interface Target {
 
 export async function check(cli: Cli, names: readonly string[], options: Options): Promise<number> {
   await using setup = await openSetup(cli);
-  const asJson = options['json'] === true;
+  const asJson = options.json === true;
   const targets = targetsOf(setup.config, names);
   if (!asJson)
     line(

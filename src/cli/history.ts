@@ -25,15 +25,15 @@ export async function history(cli: Cli, _names: readonly string[], options: Opti
   const filter = filterOf(cli, options);
   using ledger = openRecord(cli);
   for (const delivery of ledger.history(filter)) {
-    if (options['json'] === true) {
+    if (options.json === true) {
       json(cli.stdout, {
         ...asJson(delivery),
-        ...(options['attempts'] === true ? { attemptLog: ledger.attempts(delivery.id) } : {}),
+        ...(options.attempts === true ? { attemptLog: ledger.attempts(delivery.id) } : {}),
       });
       continue;
     }
     showDelivery(cli, delivery);
-    if (options['attempts'] !== true) continue;
+    if (options.attempts !== true) continue;
     for (const attempt of ledger.attempts(delivery.id)) {
       const took = `${attempt.endedAtMs - attempt.startedAtMs} ms`;
       const error = attempt.error === undefined ? '' : `  ${attempt.error.message}`;
@@ -78,7 +78,7 @@ function filterOf(cli: Cli, options: Options): HistoryFilter {
   const since = text('since');
   const limit =
     text('limit') ??
-    (cli.stdout.isTTY === true && options['json'] !== true ? String(TERMINAL_LIMIT) : undefined);
+    (cli.stdout.isTTY === true && options.json !== true ? String(TERMINAL_LIMIT) : undefined);
   if (limit !== undefined && !/^\d+$/.test(limit))
     throw new Refusal(`--limit takes a whole number, not "${limit}"`);
   const job = text('job');

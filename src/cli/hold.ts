@@ -48,7 +48,7 @@ async function assertKnown(cli: Cli, names: readonly string[]): Promise<void> {
 }
 
 function tell(cli: Cli, options: Options, name: string, paused: boolean): void {
-  if (options['json'] === true) json(cli.stdout, { name, paused });
+  if (options.json === true) json(cli.stdout, { name, paused });
   else
     line(cli.stdout, `${name} is ${paused ? 'paused: nothing is sent, everything due is kept' : 'released'}`);
 }

@@ -17,20 +17,20 @@ enableCompileCache();
 
 function settingsFrom(env: NodeJS.ProcessEnv): Settings {
   return {
-    jobsFolder: resolve(env['FERRY_JOBS'] || './jobs'),
-    dataFolder: resolve(env['FERRY_DATA'] || './.ferry'),
-    redisUrl: env['REDIS_URL'] || undefined,
-    http: env['FERRY_HTTP'] || '127.0.0.1:8080',
-    httpToken: env['FERRY_HTTP_TOKEN'] || undefined,
-    site: env['FERRY_SITE'] || hostname(),
-    logLevel: env['FERRY_LOG'] || 'info',
+    jobsFolder: resolve(env.FERRY_JOBS || './jobs'),
+    dataFolder: resolve(env.FERRY_DATA || './.ferry'),
+    redisUrl: env.REDIS_URL || undefined,
+    http: env.FERRY_HTTP || '127.0.0.1:8080',
+    httpToken: env.FERRY_HTTP_TOKEN || undefined,
+    site: env.FERRY_SITE || hostname(),
+    logLevel: env.FERRY_LOG || 'info',
     home: homedir(),
     env,
   };
 }
 
 function colourful(env: NodeJS.ProcessEnv, isTTY: boolean): boolean {
-  return isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+  return isTTY && !env.NO_COLOR && env.TERM !== 'dumb';
 }
 
 async function ask(question: string): Promise<boolean> {

@@ -6,17 +6,21 @@ import { printable } from '../sync/names.ts';
 import { Settling } from '../sync/settling.ts';
 import { type Cli, EXIT, json, line } from './cli.ts';
 import type { Options } from './commands.ts';
-import { jobsNamed, openSetup } from './setup.ts';
+import { jobsNamed, openEndpoints, openRecordIfThere, readConfig } from './setup.ts';
 
 export async function plan(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  await using setup = await openSetup(cli);
-  for (const job of jobsNamed(setup.config, names)) {
-    await using place = await setup.endpoints.open(job.from.endpoint, cli.signal);
+  const config = await readConfig(cli);
+  await using owner = new AsyncDisposableStack();
+  const endpoints = openEndpoints(cli, config, owner);
+  const ledger = openRecordIfThere(cli);
+  if (ledger !== undefined) owner.use(ledger);
+  for (const job of jobsNamed(config, names)) {
+    await using place = await endpoints.open(job.from.endpoint, cli.signal);
     const tally = { send: 0, bytes: 0, leave: 0 };
     const findings = examineAll({
       job,
       session: place.session,
-      ledger: setup.ledger,
+      ledger: ledger ?? { latest: () => undefined },
       settling: new Settling(job.settleMs),
       now: cli.now,
       signal: cli.signal,
@@ -28,10 +32,10 @@ export async function plan(cli: Cli, names: readonly string[], options: Options)
         tally.send += 1;
         tally.bytes += finding.entry.version.sizeBytes;
       } else tally.leave += 1;
-      if (finding.verdict.is === 'left' && finding.entry.kind === 'file' && options['all'] !== true) continue;
-      show(cli, options['json'] === true, job.name, finding, action);
+      if (finding.verdict.is === 'left' && finding.entry.kind === 'file' && options.all !== true) continue;
+      show(cli, options.json === true, job.name, finding, action);
     }
-    if (options['json'] === true) continue;
+    if (options.json === true) continue;
     line(
       cli.stdout,
       `${job.name}: ${formatCount(tally.send, 'file')} to send, ${formatBytes(tally.bytes)}; ${tally.leave} to leave`,

@@ -7,7 +7,7 @@ import { asJson } from './history.ts';
 import { openRecord } from './setup.ts';
 
 export async function retry(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  const job = options['job'];
+  const job = options.job;
   const ids = names.map((name) => {
     if (!/^\d+$/.test(name))
       throw new Refusal(`"${name}" is not the id of a delivery; \`ferry history --state failed\` shows them`);
@@ -18,7 +18,7 @@ export async function retry(cli: Cli, names: readonly string[], options: Options
   if (missing.length > 0) throw new Refusal(`there is no delivery ${missing.join(', ')}`);
   const which = { ...(ids.length > 0 ? { ids } : {}), ...(typeof job === 'string' ? { job } : {}) };
   const retried = ledger.retry(which, cli.now());
-  if (options['json'] === true) for (const delivery of retried) json(cli.stdout, asJson(delivery));
+  if (options.json === true) for (const delivery of retried) json(cli.stdout, asJson(delivery));
   else line(cli.stdout, `${formatCount(retried.length, 'delivery', 'deliveries')} put back to due`);
   return EXIT.ok;
 }

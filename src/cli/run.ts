@@ -21,10 +21,10 @@ import { Tally } from './tally.ts';
 const SETTLE_SLACK_MS = 500;
 
 export async function run(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  const timeout = timeoutSignal(options['timeout']);
+  const timeout = timeoutSignal(options.timeout);
   const stop = timeout === undefined ? cli.signal : AbortSignal.any([cli.signal, timeout]);
   const startedMs = cli.now();
-  const asJson = options['json'] === true;
+  const asJson = options.json === true;
 
   await using setup = await openSetup(cli);
   const jobs = new Map(jobsNamed(setup.config, names).map((job) => [job.name, job]));
@@ -39,21 +39,22 @@ export async function run(cli: Cli, names: readonly string[], options: Options):
   });
   setup.ledger.recover(cli.now());
 
-  const code = await carry(cli, setup, jobs, events, tallies, stop);
+  const carried = await carry(cli, setup, jobs, events, tallies, stop).catch((error: unknown): Carried => {
+    // It may have been stopped before anything was open.
+    if (stop.aborted && asFault(error, stop).kind === 'aborted') return { unreachable: false, reasons: [] };
+    throw error;
+  });
   progress.stop();
   const seconds = (cli.now() - startedMs) / 1000;
   for (const tally of tallies.values()) {
     if (asJson) json(cli.stdout, tally.asJson(seconds));
     else line(cli.stdout, inWords(tally, seconds));
   }
-  for (const reason of code.reasons) line(cli.stderr, `ferry: ${reason}`);
+  for (const reason of carried.reasons) line(cli.stderr, `ferry: ${reason}`);
   if (timeout?.aborted)
-    line(
-      cli.stderr,
-      `ferry: the time was up (--timeout ${String(options['timeout'])}); what is left stays due`,
-    );
+    line(cli.stderr, `ferry: the time was up (--timeout ${String(options.timeout)}); what is left stays due`);
   if (cli.signal.aborted) return EXIT.interrupted;
-  if (timeout?.aborted || code.unreachable) return EXIT.unreachable;
+  if (timeout?.aborted || carried.unreachable) return EXIT.unreachable;
   return [...tallies.values()].some((tally) => tally.failed > 0) ? EXIT.failed : EXIT.ok;
 }
 
@@ -82,7 +83,7 @@ async function carry(
     dataFolder,
     site,
     run,
-    pathEnv: env['PATH'],
+    pathEnv: env.PATH,
     events,
     signal: stop,
   });

@@ -1,5 +1,7 @@
 /** What most commands begin with: the configuration, the ledger, the endpoints; opened together, closed together. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config, Loaded } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { nearest } from '../config/nearest.ts';
@@ -7,7 +9,7 @@ import { formatProblems, problemCount } from '../config/problems.ts';
 import { isPlainObject } from '../config/references.ts';
 import { kinds } from '../endpoints/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { openLedger } from '../ledger/sqlite.ts';
+import { LEDGER_FILE, openLedger } from '../ledger/sqlite.ts';
 import type { Secrets } from '../observe/secrets.ts';
 import type { Job } from '../sync/job.ts';
 import { type Cli, EXIT, line, Refusal } from './cli.ts';
@@ -42,10 +44,20 @@ export function openParts(
   owner: AsyncDisposableStack,
   warn: (endpoint: string, message: string) => void,
 ): { readonly ledger: Ledger; readonly endpoints: Endpoints } {
+  const ledger = owner.use(openRecord(cli));
+  return { ledger, endpoints: openEndpoints(cli, config, owner, warn) };
+}
+
+/** The endpoints alone, for commands that write nothing down. */
+export function openEndpoints(
+  cli: Cli,
+  config: Config,
+  owner: AsyncDisposableStack,
+  warn: (endpoint: string, message: string) => void = (endpoint, message) =>
+    line(cli.stderr, `ferry: ${endpoint}: ${message}`),
+): Endpoints {
   const { dataFolder, env } = cli.settings;
-  const ledger = owner.use(openLedger({ folder: dataFolder, now: cli.now }));
-  const endpoints = owner.use(new Endpoints({ entries: config.endpoints, kinds, dataFolder, env, warn }));
-  return { ledger, endpoints };
+  return owner.use(new Endpoints({ entries: config.endpoints, kinds, dataFolder, env, warn }));
 }
 
 export async function openSetup(cli: Cli): Promise<Setup> {
@@ -88,4 +100,9 @@ export function jobsNamed(config: Config, names: readonly string[]): readonly Jo
 /** The ledger alone, for commands that need no endpoint. */
 export function openRecord(cli: Cli): Ledger {
   return openLedger({ folder: cli.settings.dataFolder, now: cli.now });
+}
+
+/** The ledger if there is one yet: whoever only looks does not make it. */
+export function openRecordIfThere(cli: Cli): Ledger | undefined {
+  return existsSync(join(cli.settings.dataFolder, LEDGER_FILE)) ? openRecord(cli) : undefined;
 }

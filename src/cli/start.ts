@@ -19,7 +19,7 @@ const GRACE_MS = 100_000;
 
 export async function start(cli: Cli, _names: readonly string[], options: Options): Promise<number> {
   const { settings } = cli;
-  const graceMs = graceOf(options['grace']);
+  const graceMs = graceOf(options.grace);
   if (!isLogLevel(settings.logLevel))
     throw new Refusal(`FERRY_LOG=${settings.logLevel} is no level; use debug, info, warn or error`);
 
@@ -53,10 +53,10 @@ export async function start(cli: Cli, _names: readonly string[], options: Option
     base: { site: settings.site },
   });
   using _logging = logEvents(log, events);
-  using _lines = options['json'] === true ? jsonLines(cli, events) : undefined;
+  using _lines = options.json === true ? jsonLines(cli, events) : undefined;
 
   await using worker = await Worker.open({ cli, loaded, events, secrets, log });
-  if (options['json'] !== true) for (const text of worker.banner()) line(cli.stdout, text);
+  if (options.json !== true) for (const text of worker.banner()) line(cli.stdout, text);
   log.info(
     { event: 'started', queue: worker.queue, url: worker.url },
     `started; the queue is ${worker.queue}`,

@@ -35,7 +35,7 @@ export async function status(cli: Cli, names: readonly string[], options: Option
   const rows = jobs.map((job) => statusOf(job, counts, ledger.job(job.name), paused.has(job.name)));
   const used = new Set(jobs.flatMap((job) => [job.from.endpoint, ...job.to.map((place) => place.endpoint)]));
   const endpoints = ledger.endpoints().filter((record) => used.has(record.endpoint));
-  if (options['json'] === true) {
+  if (options.json === true) {
     for (const row of rows) json(cli.stdout, row);
     for (const record of endpoints) json(cli.stdout, { ...record, paused: paused.has(record.endpoint) });
     return EXIT.ok;

@@ -7,7 +7,7 @@ import { openSetup } from './setup.ts';
 
 export async function trust(cli: Cli, names: readonly string[], options: Options): Promise<number> {
   const name = names[0] ?? '';
-  const asJson = options['json'] === true;
+  const asJson = options.json === true;
   await using setup = await openSetup(cli);
   const entry = setup.config.endpoints.get(name);
   if (entry === undefined)
@@ -40,7 +40,7 @@ export async function trust(cli: Cli, names: readonly string[], options: Options
 }
 
 async function agreed(cli: Cli, name: string, options: Options): Promise<boolean> {
-  if (options['yes'] === true) return true;
+  if (options.yes === true) return true;
   return cli.ask(
     `Are these the keys of ${name}? On the server, \`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\` shows its own. Pin them?`,
   );

@@ -71,7 +71,7 @@ export class Worker implements AsyncDisposable {
     ledger.recover(cli.now());
     const { redisUrl, dataFolder, site, env } = cli.settings;
     const backend = undo.use(
-      await openBackend({ redisUrl, dataFolder, site, pathEnv: env['PATH'], events, signal: cli.signal }),
+      await openBackend({ redisUrl, dataFolder, site, pathEnv: env.PATH, events, signal: cli.signal }),
     );
     const made: { sources?: Sources } = {};
     const engine = undo.use(

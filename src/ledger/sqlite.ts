@@ -14,6 +14,9 @@ import { Records } from './records.ts';
 import { Taking } from './take.ts';
 import { Totals } from './totals.ts';
 
+/** In the data folder. */
+export const LEDGER_FILE = 'ledger.sqlite';
+
 export interface LedgerOptions {
   /** Made when it is missing (`FERRY_DATA`). */
   readonly folder: string;
@@ -24,7 +27,7 @@ export interface LedgerOptions {
 
 /** @throws Fault `permanent`: damaged, written by a newer Ferry, no permission; `transient`: locked, disk full */
 export function openLedger({ folder, now, random = randomBytes }: LedgerOptions): Ledger {
-  return ledgerOn(new Database(join(folder, 'ledger.sqlite')), folder, now, random(8).toString('hex'));
+  return ledgerOn(new Database(join(folder, LEDGER_FILE)), folder, now, random(8).toString('hex'));
 }
 
 /** The ledger on a file that is open already, which it closes. */

@@ -47,7 +47,10 @@ export interface Home extends AsyncDisposable {
 }
 
 /** The entry of endpoints.yaml for a test server; with the port of a proxy before it where one is given. */
-export function endpointOf(server: Sshd, changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+export function endpointOf(
+  server: Sshd,
+  changes: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
   return {
     type: 'sftp',
     host: server.host,
@@ -118,7 +121,8 @@ async function isReady(http: string): Promise<boolean> {
 function inherited(): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !/^(FERRY_|REDIS_URL|AWS_|NODE_TEST|NODE_OPTIONS|FORCE_COLOR)/.test(name)) kept[name] = value;
+    if (value !== undefined && !/^(FERRY_|REDIS_URL|AWS_|NODE_TEST|NODE_OPTIONS|FORCE_COLOR)/.test(name))
+      kept[name] = value;
   }
   return kept;
 }
@@ -141,7 +145,11 @@ function launch(cwd: string, args: readonly string[], env: Readonly<Record<strin
         signal,
         stdout,
         stderr,
-        lines: () => stdout.split('\n').filter(Boolean).map((text) => JSON.parse(text)),
+        lines: () =>
+          stdout
+            .split('\n')
+            .filter(Boolean)
+            .map((text) => JSON.parse(text)),
       });
     });
   });

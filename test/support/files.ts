@@ -79,6 +79,11 @@ export async function treeOf(folder: string): Promise<readonly string[]> {
   return found.sort();
 }
 
+/** As `treeOf`, without folders. */
+export async function filesOf(folder: string): Promise<readonly string[]> {
+  return (await treeOf(folder)).filter((path) => !path.endsWith('/'));
+}
+
 /** Asserts that nothing of Ferry's own is left anywhere below. */
 export async function assertNoLeftovers(folder: string): Promise<void> {
   const own = (await treeOf(folder)).filter((path) =>

@@ -27,7 +27,19 @@ export async function startRedis(...options: readonly string[]): Promise<TestRed
   const start = async (): Promise<void> => {
     child = spawn(
       'redis-server',
-      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', ...options],
+      [
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--save',
+        '',
+        '--appendonly',
+        'no',
+        '--maxmemory-policy',
+        'noeviction',
+        ...options,
+      ],
       { stdio: 'ignore' },
     );
     await until('redis-server to listen', () => isServed(port));
@@ -36,7 +48,8 @@ export async function startRedis(...options: readonly string[]): Promise<TestRed
     if (child !== undefined) await killTree(child);
     child = undefined;
   };
-  const cli = async (...args: readonly string[]): Promise<string> => (await run('redis-cli', ['-p', String(port), ...args])).stdout;
+  const cli = async (...args: readonly string[]): Promise<string> =>
+    (await run('redis-cli', ['-p', String(port), ...args])).stdout;
   await start();
   return {
     port,

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { endpointOf, makeHome } from '../support/ferry.ts';
+import { filesOf } from '../support/files.ts';
+import { startSshd } from '../support/sshd.ts';
+
+describe('from nothing to a first delivered file', () => {
+  test('init, plan, run, history, status, with the sandbox', async () => {
+    await using home = await makeHome();
+    const init = await home.ferry(['init', '--json']);
+    assert.equal(init.code, 0, init.stderr);
+    await writeFile(join(home.outbox, 'hello.txt'), 'hello');
+
+    const plan = await home.ferry(['plan', 'outbox', '--json']);
+    assert.equal(plan.code, 0, plan.stderr);
+    assert.deepEqual(
+      plan.lines().map((row) => [row.path, row.action]),
+      [['hello.txt', 'send']],
+    );
+    await assert.rejects(stat(home.dataFolder), 'plan touches nothing');
+
+    const run = await home.ferry(['run', 'outbox', '--json']);
+    assert.equal(run.lines()[0]?.delivered, 1, run.stderr);
+    const files = (await filesOf(home.dataFolder)).filter((path) => path.endsWith('hello.txt'));
+    assert.equal(files.length, 1);
+    assert.equal(await readFile(join(home.dataFolder, files[0] ?? ''), 'utf8'), 'hello');
+
+    const status = await home.ferry(['status', '--json']);
+    assert.equal(status.lines()[0]?.delivered, 1);
+    assert.equal(status.lines()[0]?.owed, 0);
+    const after = await home.ferry(['plan', 'outbox', '--json']);
+    assert.equal(after.lines()[0]?.action, 'leave');
+  });
+});
+
+describe('trust', () => {
+  test('shows the fingerprints, pins nothing without a yes, then pins and check is content', async () => {
+    await using home = await makeHome();
+    await using server = await startSshd();
+    await home.endpoints({ server: endpointOf(server, { hostKey: undefined }) });
+    await home.job('drop', { from: './outbox', to: { endpoint: 'server', path: server.folder } });
+
+    const unknown = await home.ferry(['check', 'server']);
+    assert.equal(unknown.code, 3, unknown.stdout);
+    assert.match(unknown.stdout, /ferry trust server/);
+
+    const shown = await home.ferry(['trust', 'server']);
+    assert.notEqual(shown.code, 0);
+    assert.ok(shown.stdout.includes(server.hostKeyFingerprint));
+    assert.ok(!(await readFile(join(home.path, 'jobs', 'endpoints.yaml'), 'utf8')).includes('SHA256:'));
+
+    const pinned = await home.ferry(['trust', 'server', '--yes']);
+    assert.equal(pinned.code, 0, pinned.stderr);
+    assert.ok(
+      (await readFile(join(home.path, 'jobs', 'endpoints.yaml'), 'utf8')).includes(server.hostKeyFingerprint),
+    );
+
+    const check = await home.ferry(['check', 'server', '--json']);
+    assert.equal(check.code, 0, check.stdout);
+    assert.ok(check.lines().every((step) => step.ok === true));
+    assert.deepEqual(await filesOf(server.folder), [], 'check leaves nothing behind');
+  });
+});
+
+describe('usage', () => {
+  test('an unknown job, command or option is exit code 2, with the nearest name', async () => {
+    await using home = await makeHome();
+    await home.endpoints({});
+    await home.job('invoices', { from: './outbox', to: './elsewhere' });
+    const job = await home.ferry(['run', 'invoice']);
+    assert.equal(job.code, 2);
+    assert.match(job.stderr, /did you mean invoices/);
+    assert.equal((await home.ferry(['rum', 'invoices'])).code, 2);
+    assert.equal((await home.ferry(['run', 'invoices', '--jason'])).code, 2);
+    assert.equal((await home.ferry(['run'])).code, 2);
+  });
+
+  test('every problem of the configuration at once, with file and line', async () => {
+    await using home = await makeHome();
+    await home.endpoints({ server: { type: 'sftp', host: 'h', user: 'u', prot: 22 } });
+    await home.job('a', { from: './outbox', to: { endpoint: 'sever', path: '/x' } });
+    await home.job('b', { from: './outbox', to: { endpoint: 'server', path: '/x' }, setle: '5s' });
+    const ended = await home.ferry(['run', 'a']);
+    assert.equal(ended.code, 2);
+    assert.match(ended.stderr, /a\.yaml:\d+.*sever.*server/s);
+    assert.match(ended.stderr, /b\.yaml:\d+.*setle.*settle/s);
+    assert.match(ended.stderr, /endpoints\.yaml:\d+.*prot.*port/s);
+  });
+
+  test('every command has help with an example', async () => {
+    await using home = await makeHome();
+    for (const command of [
+      'start',
+      'run',
+      'plan',
+      'check',
+      'trust',
+      'status',
+      'history',
+      'retry',
+      'pause',
+      'resume',
+      'init',
+    ]) {
+      const help = await home.ferry([command, '--help']);
+      assert.equal(help.code, 0, command);
+      assert.match(help.stdout, /Examples:\n {2}ferry /, command);
+    }
+  });
+});
+
+describe('pause and resume', () => {
+  test('a paused endpoint sends nothing and keeps everything', async () => {
+    await using home = await makeHome();
+    await home.endpoints({ there: { type: 'local', path: './there' } });
+    await home.job('drop', { from: './outbox', to: { endpoint: 'there', path: 'in' }, settle: '0s' });
+    await import('node:fs/promises').then(({ mkdir }) => mkdir(join(home.path, 'there')));
+    await writeFile(join(home.outbox, 'f'), 'x');
+    assert.equal((await home.ferry(['pause', 'there'])).code, 0);
+    const held = await home.ferry(['run', 'drop', '--json']);
+    assert.equal(held.lines()[0]?.delivered, 0);
+    assert.match(held.stderr, /paused/);
+    assert.equal((await home.ferry(['resume', 'there'])).code, 0);
+    assert.equal((await home.ferry(['run', 'drop', '--json'])).lines()[0]?.delivered, 1);
+  });
+});
