@@ -1,17 +1,20 @@
 /**
  * The file system, as this endpoint uses it: names as bytes, and no call that a dead share can hang for ever.
  *
- * A call into the system cannot be taken back. So every one is watched, and when one has not come back for
- * `STALL_MS`, all that wait for this disk are told that it is unreachable, and it is not asked again.
+ * A call into the system cannot be taken back. So every one is watched, and when one does not come back in time, all
+ * that wait for this disk are told that it is unreachable, and it is not asked again.
  */
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import { type FilePath, isUtf8, toBytes } from '../../sync/names.ts';
+import { diskFault } from './faults.ts';
 import { lostBytes, namesOf } from './look.ts';
 
 const STALL_MS = 60_000;
+/** Writing out what a slow disk still has in memory may take much longer. */
+const FLUSH_TIMES = 15;
 const LOOK_EVERY_MS = 5_000;
 /** An aborted call gets so long to end tidily by itself. */
 const TIDY_MS = 5_000;
@@ -24,6 +27,7 @@ const fstat = promisify(fs.fstat);
 const lstat = promisify(fs.lstat);
 const stat = promisify(fs.stat);
 const fsync = promisify(fs.fsync);
+const fdatasync = promisify(fs.fdatasync);
 const futimes = promisify(fs.futimes);
 const fchmod = promisify(fs.fchmod);
 const ftruncate = promisify(fs.ftruncate);
@@ -43,6 +47,7 @@ export function native(path: FilePath): string | Buffer {
 export class Disk implements Disposable {
   /** Set once the disk has stopped answering, or its root is gone. */
   broken: Fault | undefined;
+  /** When each call that is under way is late. */
   readonly #calls = new Map<number, number>();
   readonly #waiting = new Set<(fault: Fault) => void>();
   readonly #watch: NodeJS.Timeout;
@@ -64,7 +69,9 @@ export class Disk implements Disposable {
   readonly fstat = (fd: number) => this.#call(fstat(fd));
   readonly lstat = (path: FilePath) => this.#call(lstat(native(path)));
   readonly stat = (path: FilePath) => this.#call(stat(native(path)));
-  readonly fsync = (fd: number) => this.#call(fsync(fd));
+  readonly fsync = (fd: number) => this.#call(fsync(fd), FLUSH_TIMES);
+  /** As `fsync`, of the content only. */
+  readonly fdatasync = (fd: number) => this.#call(fdatasync(fd), FLUSH_TIMES);
   readonly futimes = (fd: number, mtimeMs: number) => this.#call(futimes(fd, mtimeMs / 1000, mtimeMs / 1000));
   readonly fchmod = (fd: number, mode: number) => this.#call(fchmod(fd, mode));
   readonly ftruncate = (fd: number, bytes: number) => this.#call(ftruncate(fd, bytes));
@@ -135,20 +142,33 @@ export class Disk implements Disposable {
     clearInterval(this.#watch);
   }
 
-  #call<T>(call: Promise<T>): Promise<T> {
+  /** The fault of an error of this disk; when it says that the disk is away, nobody asks it again. */
+  fault(error: unknown, doing: string): Fault {
+    if (error instanceof Fault) return error;
+    const fault = diskFault(error, doing);
+    if (fault.kind === 'unreachable') this.#break(fault);
+    return fault;
+  }
+
+  #call<T>(call: Promise<T>, times = 1): Promise<T> {
     const id = this.#count++;
-    this.#calls.set(id, this.#now());
+    this.#calls.set(id, this.#now() + this.#stallMs * times);
     return call.finally(() => this.#calls.delete(id));
   }
 
   #look(): void {
-    // In order of their start, so the first is the oldest.
-    const [oldest] = this.#calls.values();
-    if (oldest === undefined || this.#now() - oldest < this.#stallMs) return;
-    this.broken = new Fault('unreachable', `the file system has not answered for ${this.#stallMs / 1000} s`, {
-      code: 'ETIMEDOUT',
-      advice: 'Check that the share is mounted and its server is up.',
-    });
+    const now = this.#now();
+    if (![...this.#calls.values()].some((late) => late <= now)) return;
+    this.#break(
+      new Fault('unreachable', `the file system has not answered for ${this.#stallMs / 1000} s`, {
+        code: 'ETIMEDOUT',
+        advice: 'Check that the share is mounted and its server is up.',
+      }),
+    );
+  }
+
+  #break(fault: Fault): void {
+    this.broken ??= fault;
     for (const reject of this.#waiting) reject(this.broken);
   }
 }

@@ -22,7 +22,7 @@ import { archive } from './archive.ts';
 import { Aside } from './aside.ts';
 import { Disk } from './disk.ts';
 import { entryOf } from './entry.ts';
-import { diskFault, isMissing } from './faults.ts';
+import { isMissing } from './faults.ts';
 import { FolderSync } from './folder-sync.ts';
 import { list } from './list.ts';
 import { type PartContext, partOf, remove } from './part.ts';
@@ -152,7 +152,7 @@ class LocalSession implements Session {
     try {
       return await this.#disk.bounded(options.signal, work);
     } catch (error) {
-      throw diskFault(error, doing);
+      throw this.#disk.fault(error, doing);
     }
   }
 }

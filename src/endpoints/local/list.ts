@@ -10,7 +10,6 @@ import { type FilePath, joinPath, nameOf, OWN_PREFIX, printable } from '../../sy
 import type { Entry, ListOptions } from '../endpoint.ts';
 import type { Disk } from './disk.ts';
 import { entryOf } from './entry.ts';
-import { diskFault } from './faults.ts';
 import { isGone, type Part, type Problem, unpack } from './look.ts';
 import { type Looker, nearLooker, workerLooker } from './lookers.ts';
 import type { Root } from './root.ts';
@@ -32,8 +31,17 @@ export async function* list(
   folder: FilePath,
   options: ListOptions,
 ): AsyncGenerator<Entry> {
-  const { disk, root } = context;
+  const { disk } = context;
   throwIfAborted(options.signal);
+  try {
+    yield* walk(context, folder, options);
+  } catch (error) {
+    throw disk.fault(error, `list ${printable(folder)}`);
+  }
+}
+
+async function* walk(context: ListContext, folder: FilePath, options: ListOptions): AsyncGenerator<Entry> {
+  const { disk, root } = context;
   let looker: Looker = nearLooker(disk);
   let isNear = true;
   try {
@@ -90,7 +98,7 @@ async function* recovered(context: ListContext, own: FilePath): AsyncGenerator<E
 }
 
 async function report(
-  { root }: ListContext,
+  { disk, root }: ListContext,
   folder: FilePath,
   start: FilePath,
   problems: readonly Problem[],
@@ -99,18 +107,18 @@ async function report(
   for (const problem of problems) {
     if (problem.name === '' && folder === start) {
       if (isGone(problem)) await root.assertThere();
-      throw listFault(folder, problem, isGone(problem));
+      throw listFault(disk, folder, problem, isGone(problem));
     }
     if (isGone(problem)) continue;
     const path = problem.name === '' ? folder : joinPath(folder, problem.name);
-    options.unreadable?.(path, listFault(path, problem, false));
+    options.unreadable?.(path, listFault(disk, path, problem, false));
   }
 }
 
-function listFault(path: FilePath, problem: Problem, missing: boolean): Fault {
+function listFault(disk: Disk, path: FilePath, problem: Problem, missing: boolean): Fault {
   const doing = `look into ${path === '' ? 'the folder' : printable(path)}`;
   const cause = Object.assign(new Error(problem.message), { code: problem.code });
-  if (!missing) return diskFault(cause, doing);
+  if (!missing) return disk.fault(cause, doing);
   return new Fault('permanent', `cannot ${doing}: there is no such folder`, {
     code: 'ENOENT',
     advice: 'Create the folder, or correct the path in the job.',

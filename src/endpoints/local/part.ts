@@ -18,6 +18,8 @@ import type { Root } from './root.ts';
 const NEW = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const OLD = constants.O_RDWR | constants.O_NOFOLLOW;
 const BLOCK = 1024 * 1024;
+/** So much may wait in memory for the disk: what comes in is written out while more comes in. */
+const FLUSH_BYTES = 64 * 1024 * 1024;
 
 export interface PartContext {
   readonly disk: Disk;
@@ -39,12 +41,15 @@ export class Part {
   readonly #disk: Disk;
   readonly #fd: number;
   #open = true;
+  #flushed: number;
+  #flushing: Promise<void> = Promise.resolve();
 
   private constructor(disk: Disk, path: FilePath, fd: number, length: number, hash: Hash) {
     this.#disk = disk;
     this.path = path;
     this.#fd = fd;
     this.length = length;
+    this.#flushed = length;
     this.hash = hash;
   }
 
@@ -95,6 +100,11 @@ export class Part {
     this.hash.update(bytes);
     await writing;
     this.length += bytes.length;
+    if (this.length - this.#flushed < FLUSH_BYTES) return;
+    await this.#flushing;
+    this.#flushed = this.length;
+    this.#flushing = this.#disk.fdatasync(this.#fd);
+    this.#flushing.catch(() => undefined); // reported by whoever waits for it
   }
 
   /** @throws Fault `transient` when it does not hold exactly so many bytes */
@@ -116,6 +126,7 @@ export class Part {
   }): Promise<void> {
     if (options.mode !== undefined) await this.#disk.fchmod(this.#fd, options.mode);
     if (options.mtimeMs !== undefined) await this.#disk.futimes(this.#fd, options.mtimeMs);
+    await this.#flushing;
     await this.#disk.fsync(this.#fd);
   }
 
@@ -135,6 +146,7 @@ export class Part {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
+    await this.#flushing.catch(() => undefined);
     if (this.#disk.broken === undefined) await this.#disk.close(this.#fd);
   }
 }

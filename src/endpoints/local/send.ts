@@ -14,7 +14,7 @@ import {
   type SourceFile,
   type SourceReader,
 } from '../endpoint.ts';
-import { changed, diskFault } from './faults.ts';
+import { changed } from './faults.ts';
 import { Part, type PartContext, partOf, remove } from './part.ts';
 import { noteOfProgress, progressOf } from './resume.ts';
 import { findSpot, moveUnlessTaken, sha256Of, shownAs, takenFault } from './spot.ts';
@@ -37,7 +37,7 @@ export async function send(
     return { state: 'done', receipt };
   } catch (error) {
     if (options.signal.aborted) throwIfAborted(options.signal);
-    throw diskFault(error, `write ${printable(path)}`);
+    throw context.disk.fault(error, `write ${printable(path)}`);
   }
 }
 

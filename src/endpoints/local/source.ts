@@ -1,12 +1,12 @@
 /** A file of this endpoint to be sent elsewhere. */
 
 import { constants } from 'node:fs';
-import { asFault, Fault, throwIfAborted } from '../../sync/errors.ts';
+import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import { CHUNK_BYTES, type FileVersion, type SourceFile, type SourceReader } from '../endpoint.ts';
 import type { Disk } from './disk.ts';
 import { isVersion } from './entry.ts';
-import { changed, diskFault, isMissing, vanished } from './faults.ts';
+import { changed, isMissing, vanished } from './faults.ts';
 import type { Root } from './root.ts';
 
 /** Chunks read ahead of whoever takes them. */
@@ -27,7 +27,7 @@ async function open(disk: Disk, root: Root, path: FilePath, version: FileVersion
   try {
     fd = await disk.open(at, FLAGS);
   } catch (error) {
-    if (!isMissing(error)) throw sourceFault(error, path);
+    if (!isMissing(error)) throw sourceFault(disk, error, path);
     await root.assertThere();
     throw vanished(path, error);
   }
@@ -35,7 +35,7 @@ async function open(disk: Disk, root: Root, path: FilePath, version: FileVersion
     if (!isVersion(await disk.fstat(fd), version)) throw changed(path);
   } catch (error) {
     await disk.close(fd);
-    throw sourceFault(error, path);
+    throw sourceFault(disk, error, path);
   }
   return readerOf(disk, root, path, version, fd);
 }
@@ -47,7 +47,7 @@ function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, 
       if (bytes.length < end - start) throw changed(path);
       return bytes;
     } catch (error) {
-      throw sourceFault(error, path);
+      throw sourceFault(disk, error, path);
     }
   };
 
@@ -83,7 +83,7 @@ function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, 
         try {
           if (!isVersion(await disk.lstat(root.at(path)), version)) throw changed(path);
         } catch (error) {
-          if (!isMissing(error)) throw sourceFault(error, path);
+          if (!isMissing(error)) throw sourceFault(disk, error, path);
           await root.assertThere();
           throw vanished(path, error);
         }
@@ -118,10 +118,9 @@ async function* ahead(
   }
 }
 
-function sourceFault(error: unknown, path: FilePath): Fault {
+function sourceFault(disk: Disk, error: unknown, path: FilePath): Fault {
   if (error instanceof Fault) return error;
-  const fault = diskFault(error, `read ${printable(path)}`);
+  const fault = disk.fault(error, `read ${printable(path)}`);
   // A link where the file was: something else took its name.
-  if (fault.code === 'ELOOP') return changed(path);
-  return asFault(fault);
+  return fault.code === 'ELOOP' ? changed(path) : fault;
 }
