@@ -193,13 +193,13 @@ test('a black hole swallows from a byte on, and lets go when lifted', async () =
 });
 
 test('an idle connection is forgotten in silence, and the next packet gets an RST', async () => {
-  await using s = await setup({ idle: { ms: 100, how: 'rst' } });
+  await using s = await setup({ idle: { ms: 700, how: 'rst' } });
   const c = client(s.proxy);
-  for (let i = 0; i < 6; i += 1) {
+  for (let i = 0; i < 20; i += 1) {
     c.socket.write('ping'); // data inside the window keeps it
-    await sleep(30);
+    await sleep(50);
   }
-  await until('the echoes', () => c.bytes === 24);
+  await until('the echoes', () => c.bytes === 80);
   await until('the drop', () => s.proxy.counts.expired === 1);
   await sleep(30);
   assert.equal(c.closed, false);
@@ -207,7 +207,7 @@ test('an idle connection is forgotten in silence, and the next packet gets an RS
   c.socket.write('ping');
   await until('the RST', () => c.closed);
   assert.equal(c.error, 'ECONNRESET');
-  assert.equal(s.got[0]?.bytes, 24);
+  assert.equal(s.got[0]?.bytes, 80);
   assert.equal(s.got[0]?.ended, false, 'the server was told nothing');
   s.got[0]?.socket.write('anyone there?');
   await until('the RST to the server', () => s.got[0]?.error !== undefined);
