@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +24,7 @@ test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or le
   await using home = await makeHome();
   await using server = await startSshd();
   await using redis = await startRedis();
+  await mkdir(join(server.folder, 'inbox'));
   await home.endpoints({ server: endpointOf(server) });
   await home.job('drop', {
     from: './outbox',
@@ -40,7 +41,7 @@ test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or le
   const drops = drop(home.outbox, expected, dropping.signal);
   for (let kill = 0; kill < KILLS; kill += 1) {
     const worker = home.start(['start'], env);
-    await sleep(randomInt(150, 1_500));
+    await sleep(randomInt(200, 3_000));
     if (kill % 10 === 5) await redis.empty();
     const ended = await worker.stop('SIGKILL');
     assert.equal(ended.signal, 'SIGKILL', `the worker ended by itself: ${ended.stderr}`);
@@ -48,6 +49,9 @@ test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or le
   }
   dropping.abort();
   await drops;
+  const attempts = (await home.ferry(['history', '--json', '--attempts'])).stdout;
+  assert.match(attempts, /"state":"delivered"/, 'the kills left no time for any delivery');
+  assert.match(attempts, /"outcome":"interrupted"/, 'no kill came while a file was being sent');
 
   const worker = await home.worker(env);
   await until(
