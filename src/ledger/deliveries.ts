@@ -6,7 +6,7 @@ import type { FilePath } from '../sync/names.ts';
 import type { Database, Row } from './database.ts';
 import type { Known } from './ledger.ts';
 import type { Names } from './names.ts';
-import { DELIVERY_COLUMNS, deliveryOf, numberOf, stateOf, textOf, textValue } from './rows.ts';
+import { DELIVERY_COLUMNS, deliveryOf, limitValue, numberOf, stateOf, textOf, textValue } from './rows.ts';
 
 const LATEST = `SELECT id, state, target, size_bytes, mtime_ms, tag, error_kind FROM deliveries INDEXED BY by_path
   WHERE destination = ? AND job = ? AND path = ? ORDER BY id DESC LIMIT 1`;
@@ -81,7 +81,7 @@ export class Deliveries {
       `SELECT ${DELIVERY_COLUMNS} FROM deliveries INDEXED BY leftovers
        WHERE leftover = 1 AND open <> 1 AND endpoint = ? ORDER BY id LIMIT ?`,
       this.#names.find(endpoint) ?? null,
-      limit,
+      limitValue(limit),
     );
     return rows.map((row) => deliveryOf(row, this.#names));
   }
@@ -101,7 +101,7 @@ export class Deliveries {
   }
 
   prune(beforeMs: number, limit: number): number {
-    return this.#db.write(() => this.#db.run(PRUNE, beforeMs, limit).changes);
+    return this.#db.write(() => this.#db.run(PRUNE, beforeMs, limitValue(limit)).changes);
   }
 
   /** Whatever is older than a delivery about to be made need not be remembered for ever any more. */

@@ -6,7 +6,7 @@
 
 import { DELIVERY_STATES, type Delivery, type DeliveryState } from '../sync/delivery.ts';
 import type { Database, Row, Value } from './database.ts';
-import { patternOf } from './glob.ts';
+import { patternOf, sqlGlobOf } from './glob.ts';
 import type { HistoryFilter } from './ledger.ts';
 import type { Names } from './names.ts';
 import { DELIVERY_COLUMNS, deliveryOf, numberOf, textOf, textValue } from './rows.ts';
@@ -100,7 +100,10 @@ export class History {
     if (after !== undefined) also(`(${order}) < (${order.map(() => '?')})`, ...end(after));
     if (state !== undefined) also('state = ?', state);
     if (sinceMs !== undefined) also('updated_at_ms >= ?', sinceMs);
-    if (path !== undefined) also('path_matches(?, path)', textValue(path));
+    if (path !== undefined) {
+      also("(path GLOB ? OR typeof(path) = 'blob')", sqlGlobOf(path));
+      also('path_matches(?, path)', textValue(path));
+    }
     const found = this.#db.all(
       `SELECT ${DELIVERY_COLUMNS} FROM deliveries INDEXED BY ${conditions.join(' AND ')}
        ORDER BY ${order.map((key) => `${key} DESC`)} LIMIT ?`,

@@ -13,6 +13,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { Fault } from '../sync/errors.ts';
 import { type Database, makeFolder } from './database.ts';
 import { isBusy, isMissing, sqliteFault } from './faults.ts';
 import { textOf } from './rows.ts';
@@ -50,7 +51,7 @@ export class Owner implements Disposable {
     const file = this.#file(this.id);
     const held = hold(file, { create: true, waitMs: 0 });
     // The name is random and new: nobody else can hold it.
-    if (typeof held === 'string') throw new Error(`the lock ${file} is ${held}`);
+    if (typeof held === 'string') throw new Fault('permanent', `the lock ${file} is ${held}`);
     this.#held = held;
   }
 

@@ -51,6 +51,11 @@ export function textValue(text: FilePath): Value {
   return text.isWellFormed() ? text : toBytes(text);
 }
 
+/** For LIMIT, which takes no infinity. */
+export function limitValue(limit: number): number {
+  return Math.min(limit, Number.MAX_SAFE_INTEGER);
+}
+
 /** Half the space of hex; what is no SHA-256 in lower-case hex is kept as it is. */
 export function digestValue(sha256: string | undefined): Value {
   if (sha256 === undefined) return null;

@@ -5,7 +5,7 @@ import type { Database, Row } from './database.ts';
 import type { TakeOptions } from './ledger.ts';
 import type { Names } from './names.ts';
 import type { Owner } from './owner.ts';
-import { DELIVERY_COLUMNS, deliveryOf, maybeNumber, numberOf } from './rows.ts';
+import { DELIVERY_COLUMNS, deliveryOf, limitValue, maybeNumber, numberOf } from './rows.ts';
 
 const NEXT_DUE_JOB = `SELECT min(job) FROM deliveries INDEXED BY due
   WHERE state = 'due' AND endpoint = ? AND job > ?`;
@@ -68,7 +68,7 @@ export class Taking {
 
   queuedBefore(endpoint: string, beforeMs: number, limit: number): readonly Delivery[] {
     const number = this.#names.find(endpoint) ?? null;
-    const rows = this.#db.all(QUEUED_BEFORE, number, this.#owner.id, beforeMs, limit);
+    const rows = this.#db.all(QUEUED_BEFORE, number, this.#owner.id, beforeMs, limitValue(limit));
     return rows.map((row) => deliveryOf(row, this.#names));
   }
 
@@ -103,11 +103,12 @@ export class Taking {
     const order = options.ordered.find((ordered) => ordered.job === name)?.order;
     // What a person asks for now does not wait for its time.
     const untilMs = options.steal ? Number.MAX_SAFE_INTEGER : options.nowMs;
+    const limit = limitValue(options.limit);
     const others = options.steal
-      ? this.#db.all(QUEUED_BY_OTHERS, endpoint, job, this.#owner.id, options.limit).map(idOf)
+      ? this.#db.all(QUEUED_BY_OTHERS, endpoint, job, this.#owner.id, limit).map(idOf)
       : [];
     if (order !== undefined) return this.#first(endpoint, job, order, untilMs, others);
-    const due = this.#db.all(OLDEST, endpoint, job, untilMs, options.limit);
+    const due = this.#db.all(OLDEST, endpoint, job, untilMs, limit);
     return [...others, ...due.map(idOf)];
   }
 
