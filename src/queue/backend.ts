@@ -1,9 +1,10 @@
-/** What carries the queues: a shared Redis, a private one, or PostgreSQL inside this process. They may all forget. */
+/** What carries the queues: a shared Redis, a private one, or the memory of this process. They may all forget. */
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Job, Queue, Worker } from 'bullmq';
+import { messageOf, throwIfAborted } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import { keyPrefix } from './names.ts';
 
@@ -26,7 +27,7 @@ export interface Health {
 }
 
 export interface Backend extends AsyncDisposable {
-  readonly kind: 'redis' | 'private-redis' | 'memory' | 'pglite';
+  readonly kind: 'redis' | 'private-redis' | 'memory';
   /** What `ferry start` says that it runs on. */
   readonly describe: string;
   /** Emptied of what an earlier process left. */
@@ -51,33 +52,35 @@ export interface BackendOptions {
   readonly run?: string;
   /** Where to look for `redis-server` and `valkey-server`. */
   readonly pathEnv: string | undefined;
-  /** Of the embedded ones only this. */
-  readonly embedded?: 'private-redis' | 'memory' | 'pglite';
+  /** Of the embedded ones this, even where a server could be started. */
+  readonly embedded?: 'memory';
   readonly events: Events;
   readonly signal: AbortSignal;
 }
 
-/** @throws Fault `unreachable`, `rejected` (too old, evicting, no login, not ours), `transient`, `aborted`; each with what to do */
+/** @throws Fault `unreachable`, `rejected` (too old, evicting, no login, another's), `aborted`; each with what to do */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
   const { redisUrl, dataFolder, site, run, pathEnv, embedded, events, signal } = options;
   const report = (message: string, ok: boolean): void => void events.emit('queue', message, ok);
   const folder = join(dataFolder, 'queue');
-  const common = { prefix: keyPrefix(site), run, folderId: await folderId(folder), report, signal };
+  const common = { prefix: keyPrefix(site), run, report, signal };
   if (redisUrl !== undefined) {
     const { openRedis } = await import('./redis.ts');
-    return openRedis({ ...common, kind: 'redis', at: { url: redisUrl } });
+    return openRedis({ ...common, kind: 'redis', at: { url: redisUrl }, folderId: await folderId(folder) });
   }
-  if (embedded === 'memory') {
-    const { openMemory } = await import('./memory.ts');
-    return openMemory();
-  }
-  if (embedded !== 'pglite') {
+  if (embedded !== 'memory') {
     const { findRedisServer, openPrivateRedis } = await import('./private-redis.ts');
     const program = await findRedisServer(pathEnv);
-    if (program !== undefined) return openPrivateRedis({ ...common, program, folder });
+    if (program !== undefined)
+      try {
+        return await openPrivateRedis({ ...common, program, folder });
+      } catch (error) {
+        throwIfAborted(signal);
+        report(`${messageOf(error)}; the queue is kept in memory instead`, true);
+      }
   }
-  const { openPglite } = await import('./pglite.ts');
-  return openPglite({ folder, report, signal });
+  const { openMemory } = await import('./memory.ts');
+  return openMemory();
 }
 
 /** Tells apart the queues of two data folders that use one Redis under one name by mistake. */

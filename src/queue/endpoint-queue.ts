@@ -25,7 +25,7 @@ export interface EndpointQueueOptions
   /** Which deliveries may be taken now. */
   readonly which: () => Omit<TakeOptions, 'endpoint' | 'limit' | 'nowMs'>;
   /** An error of the queue itself. */
-  readonly trouble: (error: Error) => void;
+  readonly trouble: (error: unknown) => void;
 }
 
 export interface EndpointStatus {
@@ -80,7 +80,7 @@ export class EndpointQueue {
       endpoint,
       ledger,
       queue,
-      events,
+      trouble,
       now,
       backlog: Math.max(MIN_BACKLOG, 2 * concurrency),
       which: () => (this.isOpen ? options.which() : undefined),
@@ -179,14 +179,17 @@ export class EndpointQueue {
     this.#attempts.abort();
   }
 
-  /** BullMQ's own `close` waits for ever for what it cannot reach. */
+  /**
+   * By force: BullMQ would wait, for ever if need be, to write into the queue what the ledger knows already. Bounded in
+   * time all the same.
+   */
   async close(): Promise<void> {
     this.stop();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, CLOSE_MS);
     });
-    const closed = Promise.allSettled([this.#feeder.idle(), this.#worker.close(), this.queue.close()]);
+    const closed = Promise.allSettled([this.#feeder.idle(), this.#worker.close(true), this.queue.close()]);
     await Promise.race([closed, late]);
     clearTimeout(timer);
   }

@@ -8,8 +8,6 @@
 import type { Queue } from 'bullmq';
 import type { Ledger, TakeOptions } from '../ledger/ledger.ts';
 import type { Delivery } from '../sync/delivery.ts';
-import { messageOf } from '../sync/errors.ts';
-import type { Events } from '../sync/events.ts';
 import { entryId, entryName } from './names.ts';
 
 /** All that an entry holds; the ledger knows the rest. */
@@ -22,7 +20,7 @@ export interface FeederOptions {
   readonly endpoint: string;
   readonly ledger: Pick<Ledger, 'take' | 'queuedBefore'>;
   readonly queue: Queue<Entry>;
-  readonly events: Events;
+  readonly trouble: (error: unknown) => void;
   /** Entries to hold ready. */
   readonly backlog: number;
   readonly now: () => number;
@@ -135,7 +133,7 @@ export class Feeder {
   }
 
   async #feed(): Promise<void> {
-    const { endpoint, ledger, backlog, now, which, events } = this.#options;
+    const { endpoint, ledger, backlog, now, which, trouble } = this.#options;
     try {
       if (this.#doubtful && which() !== undefined) {
         await this.#add(ledger.queuedBefore(endpoint, Number.MAX_SAFE_INTEGER, EVERYTHING));
@@ -155,7 +153,7 @@ export class Feeder {
     } catch (error) {
       // What was taken stays `queued` in the ledger and is put into the queue with the next look.
       this.#doubtful = true;
-      events.emit('queue', `the queue of ${endpoint} could not be filled: ${messageOf(error)}`, false);
+      trouble(error);
     }
   }
 

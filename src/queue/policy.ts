@@ -120,8 +120,10 @@ function tryAgain(circumstances: Circumstances, endpoint: Verdict['endpoint']): 
 }
 
 function cut(circumstances: Circumstances, endpoint: Verdict['endpoint']): Verdict {
-  const { fault, delivery, full, nowMs, random } = circumstances;
-  const nextAtMs = nowMs + backoffMs(delivery.cuts + 1, CUT_DELAY_MS, MAX_CUT_DELAY_MS, random);
+  const { fault, delivery, full, nowMs, progressed, random } = circumstances;
+  // One that got further need not wait longer each time.
+  const nth = progressed ? 1 : delivery.cuts + 1;
+  const nextAtMs = nowMs + backoffMs(nth, CUT_DELAY_MS, MAX_CUT_DELAY_MS, random);
   return {
     outcome: { state: full ? 'due' : 'queued', fault, counts: false, nextAtMs },
     entry: full ? 'drop' : 'postpone',

@@ -69,11 +69,17 @@ export async function findRedisServer(pathEnv: string | undefined): Promise<stri
 
 /** @throws Fault `unreachable` when it does not start */
 export async function openPrivateRedis(
-  options: Omit<RedisBackendOptions, 'kind' | 'at' | 'ended'> & PrivateRedisOptions,
+  options: Omit<RedisBackendOptions, 'kind' | 'at' | 'ended' | 'folderId'> & PrivateRedisOptions,
 ): Promise<Backend> {
   const server = await startPrivateRedis(options);
   const ended = (): Promise<void> => server.close();
-  return openRedis({ ...options, kind: 'private-redis', at: { path: server.socket }, ended });
+  return openRedis({
+    ...options,
+    kind: 'private-redis',
+    at: { path: server.socket },
+    folderId: 'ours',
+    ended,
+  });
 }
 
 /** @throws Fault `unreachable` when it does not start */

@@ -10,7 +10,7 @@ import type { Events } from '../sync/events.ts';
 const LOST_ENTRY = /Missing (key|lock) for job|Lock mismatch|could not renew lock|is not in the \w+ state/i;
 /** The backend tells of these, once. */
 const LOST_CONNECTION =
-  /ECONN|EPIPE|ENOENT|ETIMEDOUT|Connection is closed|Socket timeout|Stream isn't writeable|Command timed out|embedded queue ended|database is not there/i;
+  /ECONN|EPIPE|ENOENT|ETIMEDOUT|Connection is closed|Socket timeout|Stream isn't writeable|Command timed out/i;
 const AGAIN_MS = 60_000;
 const REMEMBERED = 100;
 

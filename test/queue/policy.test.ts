@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { backoffMs, FREE_CUTS, judge } from '../../src/queue/policy.ts';
+import { Fault, type FaultKind } from '../../src/sync/errors.ts';
+
+const NOW = 1_000_000;
+const circumstances = {
+  delivery: { attempts: 0, cuts: 0 },
+  retry: { attempts: 4, delayMs: 100, maxDelayMs: 250 },
+  progressed: false,
+  full: false,
+  nowMs: NOW,
+  random: () => 0.5,
+};
+const fault = (kind: FaultKind, during?: 'connect') =>
+  new Fault(kind, 'something', during === undefined ? {} : { during });
+
+test('the delay doubles up to its limit, half of it certain and half of it random', () => {
+  const least = [1, 2, 3, 4, 50].map((nth) => backoffMs(nth, 100, 250, () => 0));
+  const most = [1, 2, 3, 4, 5_000].map((nth) => backoffMs(nth, 100, 250, () => 1));
+  assert.deepEqual(least, [50, 100, 125, 125, 125]);
+  assert.deepEqual(most, [100, 200, 250, 250, 250]);
+});
+
+test('a passing fault counts and is tried again until the attempts are used up', () => {
+  const transient = fault('transient');
+  const after = (attempts: number) =>
+    judge({ ...circumstances, fault: transient, delivery: { attempts, cuts: 0 } });
+  assert.deepEqual(after(0), {
+    outcome: { state: 'queued', fault: transient, counts: true, nextAtMs: NOW + 75 },
+    entry: 'retry',
+    endpoint: undefined,
+    rescan: false,
+  });
+  assert.equal(after(2).outcome.state, 'queued');
+  assert.deepEqual(after(3).outcome, { state: 'failed', fault: transient, leftover: true });
+  assert.equal(after(3).entry, 'bury');
+});
+
+test('where the queue is full, a later try waits in the ledger', () => {
+  for (const kind of ['transient', 'unreachable'] as const) {
+    const verdict = judge({ ...circumstances, fault: fault(kind), full: true });
+    assert.equal(verdict.outcome.state, 'due');
+    assert.equal(verdict.entry, 'drop');
+  }
+});
+
+test('a lost connection counts against nobody', () => {
+  for (const [during, endpoint] of [
+    ['connect', 'hold'],
+    [undefined, 'doubt'],
+  ] as const) {
+    const verdict = judge({ ...circumstances, fault: fault('unreachable', during) });
+    assert.equal(verdict.endpoint, endpoint);
+    assert.equal(verdict.entry, 'postpone');
+    assert.ok(
+      verdict.outcome.state === 'queued' && !verdict.outcome.counts && verdict.outcome.nextAtMs > NOW,
+    );
+  }
+});
+
+test('cuts without progress count in the end, unless no connection could be made at all', () => {
+  const delivery = { attempts: 0, cuts: FREE_CUTS };
+  const counts = (more: object, during?: 'connect') => {
+    const { outcome } = judge({ ...circumstances, delivery, fault: fault('unreachable', during), ...more });
+    return outcome.state === 'queued' && outcome.counts;
+  };
+  assert.equal(counts({}), true);
+  assert.equal(counts({ progressed: true }), false);
+  assert.equal(counts({}, 'connect'), false);
+  assert.equal(counts({ delivery: { attempts: 0, cuts: FREE_CUTS - 1 } }), false);
+  const last = judge({ ...circumstances, delivery: { attempts: 3, cuts: 20 }, fault: fault('unreachable') });
+  assert.equal(last.outcome.state, 'failed');
+});
+
+test('each other kind ends the attempt in its own way', () => {
+  const verdict = (kind: FaultKind) => judge({ ...circumstances, fault: fault(kind) });
+  const said = (kind: FaultKind) => {
+    const { outcome, entry, endpoint, rescan } = verdict(kind);
+    return [outcome.state, entry, endpoint, rescan];
+  };
+  assert.deepEqual(said('rejected'), ['due', 'drop', 'stop', false]);
+  assert.deepEqual(said('permanent'), ['failed', 'bury', undefined, false]);
+  assert.deepEqual(said('changed'), ['superseded', 'drop', undefined, true]);
+  assert.deepEqual(said('vanished'), ['superseded', 'drop', undefined, false]);
+  assert.deepEqual(said('skipped'), ['superseded', 'drop', undefined, false]);
+  assert.deepEqual(said('aborted'), ['due', 'drop', undefined, false]);
+  const skipped = verdict('skipped').outcome;
+  assert.equal(skipped.state === 'superseded' && skipped.leftover, false);
+});
