@@ -84,6 +84,8 @@ async function carry(
     site,
     run,
     pathEnv: env.PATH,
+    // Its queue ends with it: a server of its own would take longer to start than it saves.
+    embedded: 'memory',
     events,
     signal: stop,
   });

@@ -117,9 +117,14 @@ export class Pool implements AsyncDisposable {
           signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
         );
       };
+      const member = this.#roomFor(bytes);
+      if (member !== undefined) {
+        resolve(this.#occupy(member, bytes));
+        return;
+      }
       signal.addEventListener('abort', onAbort, { once: true });
       this.#waiters.push(waiter);
-      this.#serve();
+      this.#grow();
     });
   }
 
@@ -128,6 +133,7 @@ export class Pool implements AsyncDisposable {
     for (const member of this.#members) {
       if (member.session.broken !== undefined && load(member) === 0) void this.#drop(member);
     }
+    if (this.#waiters.length === 0) return;
     const left: Waiter[] = [];
     for (const waiter of this.#waiters) {
       const member = this.#roomFor(waiter.bytes);
@@ -135,7 +141,7 @@ export class Pool implements AsyncDisposable {
       else waiter.admit(this.#occupy(member, waiter.bytes));
     }
     this.#waiters = left;
-    if (left.length > 0) this.#grow(left);
+    this.#grow();
   }
 
   #roomFor(bytes: number): Member | undefined {
@@ -186,15 +192,21 @@ export class Pool implements AsyncDisposable {
   }
 
   /** Opens as many connections as the waiting files would fill. */
-  #grow(waiting: readonly Waiter[]): void {
+  #grow(): void {
+    if (this.#live() + this.#connecting.size >= this.endpoint.connections) return;
     const capacity = this.endpoint.capabilities.filesInFlight;
-    const places = waiting.reduce((sum, waiter) => sum + weight(waiter.bytes, capacity), 0);
-    const wanted = Math.ceil(places / capacity);
-    this.#open(wanted - this.#connecting.size);
+    const places = this.#waiters.reduce((sum, waiter) => sum + weight(waiter.bytes, capacity), 0);
+    this.#open(Math.ceil(places / capacity) - this.#connecting.size);
+  }
+
+  #live(): number {
+    let live = 0;
+    for (const member of this.#members) if (member.session.broken === undefined) live += 1;
+    return live;
   }
 
   #open(count: number): void {
-    const live = [...this.#members].filter((member) => member.session.broken === undefined).length;
+    const live = this.#live();
     if (live + this.#connecting.size > 0 && this.#now() < this.#noGrowthUntilMs) return;
     const room = this.endpoint.connections - live - this.#connecting.size;
     for (let n = 0; n < Math.min(count, room); n += 1) {
