@@ -15,6 +15,9 @@ const MAKE = `INSERT INTO deliveries (job, endpoint, destination, path, target, 
     generation, attempts, cuts, next_at_ms, leftover, forgettable, created_at_ms, updated_at_ms)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'due', 1, 1, 0, 0, ?, 0, 0, ?, ?)`;
 
+const COUNT = `INSERT INTO totals (endpoint, job, open_files, open_bytes) VALUES (?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET open_files = open_files + excluded.open_files, open_bytes = open_bytes + excluded.open_bytes`;
+
 const SUPERSEDE = `UPDATE deliveries INDEXED BY unfinished
   SET state = 'superseded', open = 0, owner = NULL, forgettable = 1, updated_at_ms = ?
   WHERE open > 0 AND endpoint = ? AND job = ? AND path = ? AND state <> 'sending' AND destination = ?`;
@@ -56,6 +59,7 @@ export class Deliveries {
         if (latest !== undefined) this.#supersede(latest.id, delivery, nowMs);
         made.push(this.#make(delivery, nowMs));
       }
+      this.#count(made);
       return made;
     });
   }
@@ -104,10 +108,22 @@ export class Deliveries {
     return this.#db.write(() => this.#db.run(PRUNE, beforeMs, limitValue(limit)).changes);
   }
 
+  /** Adds what was made to the totals: once for all, where a trigger would do it for each. */
+  #count(made: readonly Delivery[]): void {
+    for (const group of Map.groupBy(made, ({ endpoint, job }) => `${endpoint}\0${job}`).values()) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const bytes = group.reduce((sum, { version }) => sum + version.sizeBytes, 0);
+      this.#db.run(COUNT, this.#names.make(first.endpoint), this.#names.make(first.job), group.length, bytes);
+    }
+  }
+
   /** Whatever is older than a delivery about to be made need not be remembered for ever any more. */
   #supersede(latest: number, { job, endpoint, destination, path }: NewDelivery, nowMs: number): void {
-    const number = (name: string) => this.#names.make(name);
-    this.#db.run(SUPERSEDE, nowMs, number(endpoint), number(job), textValue(path), number(destination));
+    const [endpointId, jobId] = [this.#names.make(endpoint), this.#names.make(job)];
+    // For the trigger to count in: the older one may be of the same, first batch.
+    this.#db.run(COUNT, endpointId, jobId, 0, 0);
+    this.#db.run(SUPERSEDE, nowMs, endpointId, jobId, textValue(path), this.#names.make(destination));
     this.#db.run('UPDATE deliveries SET forgettable = 1 WHERE id = ? AND forgettable = 0', latest);
   }
 

@@ -76,12 +76,12 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (delivery, nth)
   ) STRICT, WITHOUT ROWID;
 
-  -- Kept by the triggers below. What was delivered or superseded stays counted when its row is pruned.
+  -- What is made is added by whoever makes it, a batch at a time; the triggers below do the rest. What was delivered or superseded stays counted when its row is pruned.
   CREATE TABLE totals (
     endpoint INTEGER NOT NULL,
     job INTEGER NOT NULL,
-    open_files INTEGER NOT NULL,
-    open_bytes INTEGER NOT NULL,
+    open_files INTEGER NOT NULL DEFAULT 0,
+    open_bytes INTEGER NOT NULL DEFAULT 0,
     failed_files INTEGER NOT NULL DEFAULT 0,
     failed_bytes INTEGER NOT NULL DEFAULT 0,
     delivered_files INTEGER NOT NULL DEFAULT 0,
@@ -93,10 +93,6 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (endpoint, job)
   ) STRICT, WITHOUT ROWID;
 
-  CREATE TRIGGER delivery_made AFTER INSERT ON deliveries BEGIN
-    INSERT INTO totals (endpoint, job, open_files, open_bytes) VALUES (NEW.endpoint, NEW.job, 1, NEW.size_bytes)
-      ON CONFLICT DO UPDATE SET open_files = open_files + 1, open_bytes = open_bytes + excluded.open_bytes;
-  END;
   CREATE TRIGGER delivery_moved AFTER UPDATE OF open ON deliveries BEGIN
     UPDATE totals SET
       open_files = open_files - (OLD.open = 1) + (NEW.open = 1),

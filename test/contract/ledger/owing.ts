@@ -220,6 +220,8 @@ export function oweContract(contract: Contract): void {
       made.map(({ id }) => known(ledger, id).state),
       ['superseded', 'due'],
     );
+    const counts = ledger.counts().map(({ state, files, bytes }) => `${state} ${files} ${bytes}`);
+    assert.deepEqual(counts.sort(), ['due 1 1002', 'superseded 1 1001']);
   });
 
   contract('owes all or, when one cannot be kept, none', ({ ledger }) => {
