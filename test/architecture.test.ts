@@ -41,7 +41,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-transfer': ['endpoints/connector'],
   '@bull-board/api': ['web'],
   '@bull-board/fastify': ['web'],
-  '@electric-sql/pglite': ['queue'],
   'basic-ftp': ['endpoints/ftps'],
   bullmq: ['queue'],
   chokidar: ['triggers/watch.ts'],
