@@ -45,7 +45,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['queue'],
   chokidar: ['triggers/watch.ts'],
   commander: ['cli'],
-  'cron-parser': ['config', 'triggers'],
+  'cron-parser': ['config', 'queue/cron.ts'],
   fastify: ['web'],
   ioredis: ['queue'],
   'node:sqlite': ['ledger'],

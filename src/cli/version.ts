@@ -1,10 +1,10 @@
 /** The version, as package.json has it. */
 
-import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import { createRequire } from 'node:module';
 
-const PACKAGE = new URL('../../package.json', import.meta.url);
+function versionOf(manifest: unknown): string {
+  if (typeof manifest !== 'object' || manifest === null || !('version' in manifest)) return 'unknown';
+  return String(manifest.version);
+}
 
-export const VERSION: string = z
-  .object({ version: z.string() })
-  .parse(JSON.parse(readFileSync(PACKAGE, 'utf8'))).version;
+export const VERSION: string = versionOf(createRequire(import.meta.url)('../../package.json'));
