@@ -13,6 +13,7 @@ import type { Delivery } from '../sync/delivery.ts';
 import { messageOf } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import type { Job } from '../sync/job.ts';
+import { unmountedJobs } from '../sync/mounts.ts';
 import type { Deliver } from './attempt.ts';
 import type { Backend } from './backend.ts';
 import { EndpointQueue, type EndpointStatus } from './endpoint-queue.ts';
@@ -59,6 +60,7 @@ export class Deliveries implements AsyncDisposable {
   #config: DeliveriesConfig = { endpoints: new Map(), jobs: [] };
   #retry: ReadonlyMap<string, RetrySettings> = new Map();
   #paused: ReadonlySet<string> = new Set();
+  #unmounted: ReadonlySet<string> = new Set();
   #configuring: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
@@ -82,6 +84,7 @@ export class Deliveries implements AsyncDisposable {
     this.#options = options;
     this.#troubles = new Troubles(options.events, options.now);
     this.#paused = options.ledger.paused();
+    this.#unmounted = unmountedJobs(options.ledger.jobs());
   }
 
   /** @param changed endpoints whose settings are others now: those that had stopped are tried again */
@@ -172,7 +175,10 @@ export class Deliveries implements AsyncDisposable {
 
   #takable(endpoint: string) {
     const jobs = this.#config.jobs.filter(
-      ({ name, to }) => !this.#paused.has(name) && to.some((place) => place.endpoint === endpoint),
+      ({ name, to }) =>
+        !this.#paused.has(name) &&
+        !this.#unmounted.has(name) &&
+        to.some((place) => place.endpoint === endpoint),
     );
     return {
       jobs: jobs.map(({ name }) => name),
@@ -197,6 +203,7 @@ export class Deliveries implements AsyncDisposable {
   #tick(): void {
     try {
       this.#lookForPauses();
+      this.#lookForMounts();
       for (const queue of this.#queues.values()) queue.tick();
       this.#ticks += 1;
       if (this.#ticks % SWEEP_EVERY !== 0) return;
@@ -222,6 +229,14 @@ export class Deliveries implements AsyncDisposable {
     for (const name of changed) this.#options.events.emit('paused', name, false);
     for (const name of added) this.#options.events.emit('paused', name, true);
     this.kick();
+  }
+
+  /** What a job owes cannot be read while its source is not mounted. */
+  #lookForMounts(): void {
+    const before = this.#unmounted;
+    this.#unmounted = unmountedJobs(this.#options.ledger.jobs());
+    const added = [...this.#unmounted].filter((name) => !before.has(name));
+    for (const [endpoint, queue] of this.#queues) if (this.#sendsTo(endpoint, added)) queue.release();
   }
 
   #sendsTo(endpoint: string, jobs: readonly string[]): boolean {

@@ -46,9 +46,6 @@ export interface Keep {
   readonly ageSeconds?: number | undefined;
 }
 
-/** Why a move cannot be made, as BullMQ numbers it (`ErrorCode`). */
-export type Refusal = -1 | -3 | -6;
-
 export class MemoryStore {
   readonly entries = new Map<string, StoredEntry>();
   readonly schedulers = new Map<string, Scheduler>();
@@ -106,12 +103,19 @@ export class MemoryStore {
     return entry;
   }
 
-  /** The entry that the worker holds. */
-  held(id: string, token: string): StoredEntry | Refusal {
+  /** The entry that the worker holds. @throws Error in BullMQ's words */
+  held(id: string, token: string, command: string): StoredEntry {
+    const entry = this.in(id, 'active', command);
+    if (entry.token !== token) throw refusal(-6, `Lock mismatch for job ${id}. Cmd ${command} from active`);
+    return entry;
+  }
+
+  /** The entry, in that state. @throws Error in BullMQ's words */
+  in(id: string, state: EntryState, command: string): StoredEntry {
     const entry = this.entries.get(id);
-    if (entry === undefined) return -1;
-    if (entry.state !== 'active') return -3;
-    return entry.token === token ? entry : -6;
+    if (entry === undefined) throw refusal(-1, `Missing key for job ${id}. ${command}`);
+    if (entry.state !== state) throw refusal(-3, `Job ${id} is not in the ${state} state. ${command}`);
+    return entry;
   }
 
   finish(entry: StoredEntry, state: 'completed' | 'failed', keep: Keep, nowMs: number): void {
@@ -230,4 +234,9 @@ export function jsonOf(entry: StoredEntry): JobJson {
     ...(entry.startedMs === undefined ? {} : { processedOn: entry.startedMs }),
     ...(entry.schedulerId === undefined ? {} : { repeatJobKey: entry.schedulerId }),
   };
+}
+
+/** Numbered as in BullMQ's `ErrorCode`. */
+function refusal(code: number, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }

@@ -1,20 +1,26 @@
-/** BullMQ in the memory of this process: the queue for a machine on which nothing is installed. */
+/**
+ * BullMQ in the memory of this process: the queue for a machine on which nothing is installed. Nothing to start, and
+ * forgotten when the process ends; a queue is as disposable as that anyway.
+ *
+ * BullMQ takes any datastore that keeps its contract (`BackendFactory`). What Ferry does not use of it (flows, priorities,
+ * rate limits, deduplication, event streams) is not here.
+ */
 
 import type { BackendFactory, RedisQueueBackend } from 'bullmq';
 import type { Backend } from './backend.ts';
-import { MemoryBackend } from './memory-backend.ts';
+import { MemoryBackend, type MemorySettings } from './memory-backend.ts';
+import { memoryBoard } from './memory-board.ts';
+import { memoryCron } from './memory-cron.ts';
 import { MemoryStore } from './memory-store.ts';
 import { type Carrier, makeQueue, makeWorker } from './objects.ts';
 
 export async function openMemory(): Promise<Backend> {
   const stores = new Map<string, MemoryStore>();
-  const storeOf = (name: string): MemoryStore => {
+  const factory = (name: string, settings: MemorySettings) => {
     const store = stores.get(name) ?? new MemoryStore();
     stores.set(name, store);
-    return store;
+    return Object.assign(new MemoryBackend(name, store, settings), memoryBoard(store), memoryCron(store));
   };
-  const factory = (name: string, options: ConstructorParameters<typeof MemoryBackend>[2]) =>
-    new MemoryBackend(name, storeOf(name), options);
   const carrier: Carrier = {
     bullmq: await import('bullmq'),
     connection: {},

@@ -5,6 +5,7 @@
 
 import type { Delivery, Outcome } from '../sync/delivery.ts';
 import type { Fault } from '../sync/errors.ts';
+import { isUnmounted } from '../sync/mounts.ts';
 
 export interface RetrySettings {
   /** Attempts that count, the first included. */
@@ -33,7 +34,7 @@ export interface Verdict {
   readonly entry: 'drop' | 'retry' | 'postpone' | 'bury';
   /** `doubt`: see whether it can be reached; `hold`: it cannot; `stop`: a person is needed. */
   readonly endpoint: 'doubt' | 'hold' | 'stop' | undefined;
-  /** The source is another version than the one that was owed: look at that path again. */
+  /** The source is another version than the one that was owed, or is not mounted: look at that path again. */
   readonly rescan: boolean;
 }
 
@@ -90,7 +91,7 @@ export function judge(circumstances: Circumstances): Verdict {
         outcome: { state: 'due', fault, counts: false, nextAtMs: nowMs + ABORTED_DELAY_MS },
         entry: 'drop',
         endpoint: undefined,
-        rescan: false,
+        rescan: isUnmounted(fault),
       };
   }
 }

@@ -1,5 +1,6 @@
 /** Every promise of the queue on every backend; one file, so that each backend is opened once. */
 
+import { boardSuite } from './board.suite.ts';
 import { deliveriesSuite } from './deliveries.suite.ts';
 import { schedulesSuite } from './schedules.suite.ts';
 import { forEachBackend } from './support.ts';
@@ -7,6 +8,7 @@ import { throughputSuite } from './throughput.suite.ts';
 
 forEachBackend((on) => {
   deliveriesSuite(on);
+  boardSuite(on);
   schedulesSuite(on);
   throughputSuite(on);
 });
