@@ -159,7 +159,7 @@ export function deliveriesSuite({ backend }: OnBackend): void {
       },
     });
     for (const name of [rig.endpoint, 'job']) {
-      rig.owe(100, { version: { sizeBytes: 1, mtimeMs: sent + 2, tag: '' } });
+      rig.owe(40, { version: { sizeBytes: 1, mtimeMs: sent + 2, tag: '' } });
       await until('some to be sent', () => rig.files('sending') > 0);
       rig.ledger.pause(name, Date.now());
       await until(

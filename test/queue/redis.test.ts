@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openLedger } from '../../src/ledger/sqlite.ts';
 import { openBackend } from '../../src/queue/backend.ts';
 import { judgeServer } from '../../src/queue/redis-server-info.ts';
+import { Schedules } from '../../src/queue/schedules.ts';
 import { Fault } from '../../src/sync/errors.ts';
 import { Events } from '../../src/sync/events.ts';
 import { freePort } from '../support/ports.ts';
@@ -120,13 +122,13 @@ describe('deliveries outlive a Redis', () => {
         await sleep(20);
       },
     });
-    rig.owe(600);
-    for (const share of [100, 250, 400]) {
+    rig.owe(300);
+    for (const share of [50, 120, 200]) {
       await until(`${share} to arrive`, () => rig.files('delivered') >= share, { timeoutMs: 30_000 });
       await redis.empty();
     }
-    await until('all to arrive', () => rig.files('delivered') === 600, { timeoutMs: 45_000 });
-    assert.equal(sent.size, 600);
+    await until('all to arrive', () => rig.files('delivered') === 300, { timeoutMs: 45_000 });
+    assert.equal(sent.size, 300);
     for (const [id, times] of sent) assert.equal(times, 1, `delivery ${id} was sent ${times} times`);
     assert.ok(rig.seen.some(([name, message]) => name === 'queue' && String(message).includes('emptied')));
     assert.equal(rig.files('failed'), 0);
@@ -170,6 +172,28 @@ describe('deliveries outlive a Redis', () => {
     assert.equal(rig.files('queued') + rig.files('sending'), 0);
     await within(5_000, 'the close', backend.close());
   });
+});
+
+test('cron lines outlive a Redis that is emptied', async () => {
+  await using redis = await startRedis();
+  await using home = await makeHome();
+  using ledger = openLedger({ folder: home.folder, now: Date.now });
+  await using backend = await openTestBackend('redis', { dataFolder: home.folder, redisUrl: redis.url });
+  let asked = 0;
+  await using schedules = await Schedules.open({
+    backend,
+    ledger,
+    events: new Events(),
+    now: Date.now,
+    onCron: async () => {
+      asked += 1;
+    },
+  });
+  await schedules.set([{ job: 'each', pattern: '* * * * * *', timezone: 'UTC', catchUp: 'none' }]);
+  await until('the first run', () => asked > 0);
+  await redis.empty();
+  const before = asked;
+  await until('it to go on', () => asked > before + 1, { timeoutMs: 20_000 });
 });
 
 test('a run beside the worker takes what the worker has queued, and leaves nothing behind', async () => {
