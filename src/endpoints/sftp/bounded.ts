@@ -33,7 +33,8 @@ export async function bounded<T>(link: Link, signal: AbortSignal, work: () => Pr
   try {
     return await Promise.race([working, aborted]);
   } catch (error) {
-    throw asFault(error, signal);
+    throwIfAborted(signal); // whatever else it ended with, it ended because it was told to
+    throw asFault(error);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

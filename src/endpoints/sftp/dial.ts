@@ -11,10 +11,11 @@ import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
 import type { Passed, Road } from '../../roads/road.ts';
 import { Fault } from '../../sync/errors.ts';
-import { type ConnectTrouble, connectFault, connectSilence, type Phase } from './faults.ts';
+import { type ConnectTrouble, connectFault, connectSilence, type Phase, tlsFault } from './faults.ts';
 import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
 import type { Login } from './login.ts';
 import { CIPHERS, type SftpSettings } from './settings.ts';
+import { speaksTls } from './stranger.ts';
 
 export interface DialPlan {
   readonly name: string;
@@ -61,6 +62,8 @@ export async function dial(plan: DialPlan, signal: AbortSignal, passed?: Passed)
     return await converse(plan, state, sock, deadline.signal, passed);
   } catch (error) {
     sock?.destroy();
+    const mute = state.phase === 'banner' && state.sniffed.length === 0 && !deadline.signal.aborted;
+    if (mute && (await speaksTls(plan.road, deadline.signal))) throw tlsFault(state);
     throw deadline.signal.aborted ? deadline.signal.reason : error;
   } finally {
     clearTimeout(timer);
@@ -185,7 +188,7 @@ function configOf(
     algorithms: {
       cipher: [...(settings.ciphers ?? CIPHERS)],
       compress: ['none'],
-      serverHostKey: hostKeyAlgorithms(plan.families),
+      serverHostKey: plan.families.flatMap((family) => FAMILIES[family] ?? []),
     },
     hostVerifier: (key: Buffer) => {
       const refusal = plan.verify(key);
@@ -220,13 +223,4 @@ function authenticator(plan: DialPlan, state: Progress, fail: (error: unknown) =
       }
     }, fail);
   };
-}
-
-type HostKeyAlgorithms = Extract<
-  NonNullable<ConnectConfig['algorithms']>['serverHostKey'],
-  readonly unknown[]
->;
-
-function hostKeyAlgorithms(families: readonly string[]): HostKeyAlgorithms {
-  return families.flatMap((family) => FAMILIES[family] ?? []) as HostKeyAlgorithms;
 }

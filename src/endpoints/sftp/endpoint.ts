@@ -121,7 +121,7 @@ export class SftpEndpoint implements Endpoint {
     let road: Road = directRoad({
       host,
       port,
-      timeoutMs: settings.connectTimeout,
+      timeoutMs: settings.connectTimeout * 0.9, // so that it says what it knows before the deadline round all of it
       keepAliveMs: Math.min(15_000, settings.idleTimeout / 3),
       ...(settings.bindAddress === undefined ? {} : { bindAddress: settings.bindAddress }),
     });
@@ -168,7 +168,7 @@ export class SftpEndpoint implements Endpoint {
   }
 
   #sessionOver(dialled: Dialled): SftpSession {
-    const { client, sock, sftp, ident, hostKey } = dialled;
+    const { client, sock, sftp, ident, hostKey, cipher } = dialled;
     const { name, settings } = this;
     const link = new Link({ name, client, sock, timeoutMs: settings.timeout });
     if (sftp === undefined) throw lostFault(name, new Error('SFTP did not start'));
@@ -184,7 +184,8 @@ export class SftpEndpoint implements Endpoint {
       window.close(fault);
       readWindow.close(fault);
     });
-    const remote = { name, link, wire, traits, hostKey, memory: this.#memory, window, readWindow };
+    const memory = this.#memory;
+    const remote = { name, link, wire, traits, hostKey, cipher, memory, window, readWindow };
     return new SftpSession(remote, settings.filesInFlight);
   }
 }

@@ -145,28 +145,37 @@ export function connectSilence(trouble: ConnectTrouble, timeoutMs: number): Faul
   );
 }
 
-function notSsh(sniffed: Buffer, { name, road }: ConnectTrouble): Fault | undefined {
+function notSsh(sniffed: Buffer, trouble: ConnectTrouble): Fault | undefined {
   const text = sniffed.toString('latin1', 0, 200);
-  const make = (code: string, what: string, advice: string): Fault =>
-    new Fault('rejected', `${name}: ${road} ${what}`, { code, advice });
   if (/^HTTP\/\d/.test(text)) {
-    return make(
+    return strangerFault(
+      trouble,
       'HTTP_ANSWER',
       'answers with HTTP, not SSH',
       'This is a web server or an Application Load Balancer, which speaks HTTP only: SFTP needs a Network Load Balancer (TCP listener), or the right port.',
     );
   }
   if (sniffed.length >= 3 && (sniffed[0] === 0x15 || sniffed[0] === 0x16) && sniffed[1] === 3) {
-    return make(
-      'TLS_ANSWER',
-      'answers with TLS, not SSH',
-      'This port speaks HTTPS or FTPS: use the SSH port, a TCP listener instead of a TLS one, or an endpoint of type ftps.',
-    );
+    return tlsFault(trouble);
   }
   if (/^220[ -]/.test(text)) {
-    return make('FTP_ANSWER', 'is an FTP or mail server, not SSH', 'For FTPS use an endpoint of type ftps.');
+    const advice = 'For FTPS use an endpoint of type ftps.';
+    return strangerFault(trouble, 'FTP_ANSWER', 'is an FTP or mail server, not SSH', advice);
   }
   return undefined;
+}
+
+export function tlsFault(trouble: ConnectTrouble): Fault {
+  return strangerFault(
+    trouble,
+    'TLS_ANSWER',
+    'speaks TLS, not SSH',
+    'This port is for HTTPS or FTPS: use the SSH port, a TCP listener instead of a TLS one, or an endpoint of type ftps.',
+  );
+}
+
+function strangerFault({ name, road }: ConnectTrouble, code: string, what: string, advice: string): Fault {
+  return new Fault('rejected', `${name}: ${road} ${what}`, { code, advice });
 }
 
 function noCommon(said: string, { name, road }: ConnectTrouble): Fault {
@@ -238,27 +247,30 @@ function noSftp(trouble: ConnectTrouble, said: string): Fault {
       advice: 'Its sshd_config needs a line such as: Subsystem sftp internal-sftp',
     });
   }
-  return new Fault('rejected', `${name} let ${user} in, but SFTP did not start: ${said}`, {
-    code: 'NO_SFTP',
+  return new Fault('unreachable', `${name} let ${user} in, and ended before SFTP started: ${said}`, {
+    code: 'SFTP_CUT',
+    cause: trouble.error,
     advice:
-      'Does the account have a valid shell, and does the chroot belong to root? The log of sshd says more.',
+      'If it happens each time: does the account have a valid shell, and do its chroot and the folders above belong to root? The log of sshd says more.',
   });
 }
 
 function cut(trouble: ConnectTrouble, said: string): Fault {
   const { name, road, phase } = trouble;
+  const words = /^[\x20-\x7e]+/.exec(trouble.sniffed.toString('latin1'))?.[0];
   const early = phase === 'banner';
-  return new Fault(
-    'unreachable',
-    `${name}: ${road} ended the connection ${early ? 'before it said anything' : `during the ${phase}`}: ${said}`,
-    {
-      code: codeOf(trouble.error) ?? 'ECONNRESET',
-      cause: trouble.error,
-      advice: early
-        ? 'A load balancer without a healthy target, a server that turns this address away (MaxStartups, hosts.deny, fail2ban), or one that does not speak SSH.'
-        : 'The server or something on the way gave up; its log may say why.',
-    },
-  );
+  const when = !early
+    ? `during the ${phase}`
+    : words === undefined
+      ? 'before it said anything'
+      : `after it said "${words}"`;
+  return new Fault('unreachable', `${name}: ${road} ended the connection ${when}: ${said}`, {
+    code: codeOf(trouble.error) ?? 'ECONNRESET',
+    cause: trouble.error,
+    advice: early
+      ? 'A load balancer without a healthy target, a server that turns this address away for now (MaxStartups, penalties, fail2ban), or one that does not speak SSH.'
+      : 'The server or something on the way gave up; its log may say why.',
+  });
 }
 
 /** A connection that was at work is gone. */

@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
 import { type KnownHosts, knownHostsFor } from './known-hosts.ts';
 import type { SftpSettings } from './settings.ts';
@@ -17,7 +18,7 @@ export interface HostKey {
 }
 
 /** Names of host key algorithms by the family of their key, in the order in which they are asked for. */
-export const FAMILIES: Readonly<Record<string, readonly string[]>> = {
+export const FAMILIES: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = {
   ed25519: ['ssh-ed25519'],
   ecdsa: ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
   rsa: ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],

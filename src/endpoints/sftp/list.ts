@@ -31,7 +31,8 @@ export async function* list(
   try {
     yield* walk.feed;
   } catch (error) {
-    throw asFault(error, signal);
+    throwIfAborted(signal);
+    throw asFault(error);
   } finally {
     stop.abort();
     await stopped(remote.link, done);

@@ -85,27 +85,25 @@ async function readKey(name: string, file: string, passphrase: string | undefine
 }
 
 function parse(text: string, passphrase: string | undefined): ParsedKey | Error {
-  const parsed: ParsedKey | readonly ParsedKey[] | Error = ssh2.utils.parseKey(
-    fromPkcs8(text, passphrase) ?? text,
-    passphrase,
-  );
-  if (parsed instanceof Error || !Array.isArray(parsed)) return parsed as ParsedKey | Error;
-  const [first]: readonly ParsedKey[] = parsed;
+  const pem = fromPkcs8(text, passphrase);
+  if (pem instanceof Error) return pem;
+  const parsed: ParsedKey | readonly ParsedKey[] | Error = ssh2.utils.parseKey(pem, passphrase);
+  const [first]: readonly (ParsedKey | Error)[] = [parsed].flat();
   return first ?? new Error('Unsupported key format');
 }
 
-/** PKCS#8 as the PEM that ssh2 reads, where its kind of key has one. */
-function fromPkcs8(text: string, passphrase: string | undefined): string | undefined {
-  if (!/^-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/m.test(text)) return undefined;
+/** PKCS#8 as the PEM that ssh2 reads, where its kind of key has one; other text as it is. */
+function fromPkcs8(text: string, passphrase: string | undefined): string | Error {
+  if (!/^-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/m.test(text)) return text;
   let key: KeyObject;
   try {
     key = createPrivateKey({ key: text, ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch {
-    return undefined;
+  } catch (error) {
+    return new Error(codeOf(error) === 'ERR_MISSING_PASSPHRASE' ? 'no passphrase given' : messageOf(error));
   }
   if (key.asymmetricKeyType === 'rsa') return String(key.export({ format: 'pem', type: 'pkcs1' }));
   if (key.asymmetricKeyType === 'ec') return String(key.export({ format: 'pem', type: 'sec1' }));
-  return undefined;
+  return text;
 }
 
 function badKey(

@@ -31,7 +31,7 @@ const STEP_OF: readonly (readonly [step: string, codes: RegExp])[] = [
   ['key exchange', /^NO_COMMON_ALGORITHM$/],
   ['host key', /^(HOST_KEY_|KNOWN_HOSTS)/],
   ['login', /^(LOGIN_|KEY_|AGENT)/],
-  ['sftp', /^(NO_SFTP|SFTP_NOISE)$/],
+  ['sftp', /^(NO_SFTP|SFTP_NOISE|SFTP_CUT)$/],
 ];
 /** In the order in which a connect passes them, for faults whose code does not say. */
 const WAY: readonly string[] = ['name', 'tcp', 'banner', 'host key', 'login', 'sftp'];
@@ -56,7 +56,7 @@ class ProbeWalk {
   readonly #feed: Feed<ProbeStep>;
   readonly #signal: AbortSignal;
   #sinceMs = performance.now();
-  #passed: string[] = [];
+  readonly #passed: string[] = [];
 
   constructor(endpoint: SftpEndpoint, feed: Feed<ProbeStep>, signal: AbortSignal) {
     this.#endpoint = endpoint;
@@ -209,7 +209,7 @@ class ProbeWalk {
       capabilities.resume ? 'resumes' : 'does not resume',
       capabilities.positionalWrites ? 'several connections for a large file' : 'one connection for a file',
       `checksums ${capabilities.checksum === 'remote' ? 'computed there' : 'by reading back'}`,
-      native ? 'native encryption' : 'encryption in JavaScript',
+      `${remote.cipher} ${native ? 'by native code' : 'in JavaScript'}`,
     ];
     this.#step({
       step: 'capabilities',
@@ -226,6 +226,7 @@ class ProbeWalk {
   }
 
   #pass(step: string, saw: string): void {
+    if (this.#passed.includes(step)) return; // a second try, for another of its host keys
     this.#passed.push(step);
     this.#step({ step, ok: true, saw });
   }

@@ -11,7 +11,7 @@ import { type FilePath, printable } from '../../sync/names.ts';
 import { fileFault, STATUS, statusOf } from './faults.ts';
 import { kindOf } from './kinds.ts';
 import { explain, type Remote } from './remote.ts';
-import { asidePath, inFolderOf, removeIfThere } from './temp.ts';
+import { asidePath, removeIfThere, tryPath } from './temp.ts';
 import type { Attributes } from './wire.ts';
 
 export type Published = 'published' | 'taken' | 'refused';
@@ -43,6 +43,14 @@ async function afterRefusal(
   const status = statusOf(error);
   const denied = status === STATUS.permissionDenied || status === STATUS.unsupported;
   if (denied && (await renamesNothing(remote, temp, options.token))) return 'refused';
+  if (status === STATUS.noSuchFile) {
+    throw new Fault('transient', `${remote.name}: the temporary of ${printable(path)} is gone`, {
+      code: 'TEMPORARY_GONE',
+      cause: error,
+      advice:
+        'Ferry sends it again. If it repeats, something there removes hidden files, or another Ferry delivers the same.',
+    });
+  }
   const there = await lookAt(remote, path);
   if (there === undefined || denied) throw await explain(remote, error, 'rename to', path);
   if (!options.replace) return 'taken';
@@ -60,7 +68,7 @@ async function afterRefusal(
 
 /** Whether not even the temporary can get another name in its own folder. */
 async function renamesNothing(remote: Remote, temp: FilePath, token: string): Promise<boolean> {
-  const other = inFolderOf(temp, `.ferry-${token}.try`);
+  const other = tryPath(temp, token);
   try {
     await remote.wire.rename(temp, other);
   } catch (error) {

@@ -18,6 +18,8 @@ export interface Remote {
   readonly wire: Wire;
   readonly traits: Traits;
   readonly hostKey: HostKey;
+  /** As negotiated, towards the server. */
+  readonly cipher: string;
   /** Shared by all sessions of the endpoint. */
   readonly memory: Memory;
   /** Bytes being written. */

@@ -20,11 +20,12 @@ import { lookAt } from './publish.ts';
 import type { Remote } from './remote.ts';
 import { send } from './send.ts';
 import { sourceOf } from './source.ts';
-import { asidePath, removeIfThere, tempPath } from './temp.ts';
+import { asidePath, removeIfThere, tempPath, tryPath } from './temp.ts';
 
 export class SftpSession implements Session {
   readonly remote: Remote;
   readonly #filesInFlight: number;
+  #capabilities: Capabilities | undefined;
 
   /** @param filesInFlight as set; fewer where the server has fewer handles */
   constructor(remote: Remote, filesInFlight: number) {
@@ -37,20 +38,25 @@ export class SftpSession implements Session {
     return this.remote.link.broken;
   }
 
+  /** As negotiated, and as learned since. Asked for often: made anew only when something was learned. */
   get capabilities(): Capabilities {
-    const { traits, memory, wire } = this.remote;
-    const direct = !memory.renames;
-    return {
-      atomicRename: !direct && traits.posixRename,
-      commitsAtClose: direct && traits.commitsAtClose,
+    const { renames, sha256Tool } = this.remote.memory;
+    const known = this.#capabilities;
+    const checksum = typeof sha256Tool === 'string' ? 'remote' : 'read-back';
+    if (known?.resume === renames && known.checksum === checksum) return known;
+    const { traits, wire } = this.remote;
+    this.#capabilities = {
+      atomicRename: renames && traits.posixRename,
+      commitsAtClose: !renames && traits.commitsAtClose,
       filesInFlight: this.#filesInFlight,
-      resume: !direct,
-      positionalWrites: !direct && traits.positionalWrites,
-      checksum: typeof memory.sha256Tool === 'string' ? 'remote' : 'read-back',
+      resume: renames,
+      positionalWrites: renames && traits.positionalWrites,
+      checksum,
       setsMtime: traits.setsMtime,
       asynchronous: false,
       byteNames: wire.byteNames && traits.kind !== 'aws-transfer',
     };
+    return this.#capabilities;
   }
 
   async send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult> {
@@ -71,7 +77,8 @@ export class SftpSession implements Session {
   discard(path: FilePath, token: string, _note: string | undefined, options: CallOptions): Promise<void> {
     const { remote } = this;
     return bounded(remote.link, options.signal, async () => {
-      await removeIfThere(remote, tempPath(path, token));
+      const own = [tempPath(path, token), tryPath(path, token)];
+      await Promise.all(own.map((temporary) => removeIfThere(remote, temporary)));
       if (!remote.traits.posixRename) await this.#putBack(path, asidePath(path, token));
     });
   }

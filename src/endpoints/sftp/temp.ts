@@ -29,6 +29,11 @@ export function asidePath(path: FilePath, token: string): FilePath {
   return inFolderOf(path, `${OWN_PREFIX}${token}.old`);
 }
 
+/** Another name for the temporary, to see whether anything can be renamed at all. */
+export function tryPath(path: FilePath, token: string): FilePath {
+  return inFolderOf(path, `${OWN_PREFIX}${token}.try`);
+}
+
 /** Opens a new, empty temporary for writing; one that is left there is removed first. Makes missing folders. */
 export async function createTemp(remote: Remote, temp: FilePath, mode: number | undefined): Promise<Handle> {
   const { wire } = remote;

@@ -1,14 +1,30 @@
 /** SFTP endpoints with a real OpenSSH server, straight or through the fault proxy. */
 
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { valuesFor } from '../../../src/config/values.ts';
 import type { EndpointContext } from '../../../src/endpoints/endpoint.ts';
 import { createSftp, type SftpEndpoint } from '../../../src/endpoints/sftp/endpoint.ts';
 import { settings } from '../../../src/endpoints/sftp/settings.ts';
+import { Fault } from '../../../src/sync/errors.ts';
 import { type ContractSetup, outsideOf } from '../../contract/endpoint.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { type Sshd, type SshdOptions, startSshd } from '../../support/sshd.ts';
 import { mountTmpfs } from '../../support/tmpfs.ts';
+
+export const calm = { signal: new AbortController().signal };
+
+/** The fault that a call ends with. */
+export async function rejection(call: Promise<unknown>): Promise<Fault> {
+  const fault = await call.then(
+    () => assert.fail('expected a fault'),
+    (error: unknown) => error,
+  );
+  if (!(fault instanceof Fault)) assert.fail(`expected a Fault, got ${fault}`);
+  return fault;
+}
+
+export { options as sendOptions } from '../../contract/endpoint/kit.ts';
 
 export interface SftpOptions {
   readonly name?: string;

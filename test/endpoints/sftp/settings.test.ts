@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { valuesFor } from '../../../src/config/values.ts';
+import { settings } from '../../../src/endpoints/sftp/settings.ts';
+
+const schema = settings(valuesFor('/project', '/home/me'));
+const PIN = `SHA256:${'A'.repeat(43)}`;
+
+/** Path and message of each problem. */
+function problems(entry: object): readonly string[] {
+  const { error } = schema.safeParse(entry);
+  return (error?.issues ?? []).map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+}
+
+describe('the settings of an SFTP endpoint', () => {
+  test('have defaults for all but host, user and a way to log in', () => {
+    const parsed = schema.parse({ host: 'h', user: 'u', key: './keys/app' });
+    assert.deepEqual(parsed, {
+      host: 'h',
+      user: 'u',
+      key: '/project/keys/app',
+      port: 22,
+      hostKey: [],
+      idleTimeout: 350_000,
+      via: [],
+      connections: 4,
+      filesInFlight: 128,
+      connectTimeout: 20_000,
+      timeout: 60_000,
+      server: 'auto',
+      rename: 'auto',
+      sync: false,
+    });
+  });
+
+  test('take one host key or several, one jump host or several', () => {
+    const one = schema.parse({ host: 'h', user: 'u', password: 'p', hostKey: PIN, via: 'bastion' });
+    assert.deepEqual([one.hostKey, one.via], [[PIN], ['bastion']]);
+    const several = schema.parse({ host: 'h', user: 'u', agent: true, hostKey: [PIN, PIN], via: ['a', 'b'] });
+    assert.deepEqual([several.hostKey.length, several.via], [2, ['a', 'b']]);
+  });
+
+  test('refuse what they do not know, and say what is missing', () => {
+    assert.match(problems({ host: 'h', user: 'u', key: 'k', hostkey: PIN }).join(), /hostkey/);
+    assert.match(problems({ host: 'h', user: 'u' }).join(), /key: there is no way to log in/);
+    assert.match(problems({ host: 'h', user: 'u', agent: false }).join(), /no way to log in/);
+    assert.match(
+      problems({ host: 'h', user: 'u', password: 'p', passphrase: 'x' }).join(),
+      /passphrase: .*needs a key/,
+    );
+    assert.match(problems({ host: 'h', user: 'u', key: 'k', hostKey: 'MD5:aa' }).join(), /hostKey/);
+    assert.match(
+      problems({ host: 'h', user: 'u', key: 'k', via: ['b'], proxyCommand: 'nc %h %p' }).join(),
+      /exclude each other/,
+    );
+    assert.equal(
+      problems({ host: '', user: '', key: 'k', port: 0, connections: 0, idleTimeout: 'x' }).length,
+      5,
+    );
+  });
+});
