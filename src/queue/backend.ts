@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Job, Queue, Worker } from 'bullmq';
-import { messageOf, throwIfAborted } from '../sync/errors.ts';
+import { codeOf, messageOf, throwIfAborted } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import { keyPrefix } from './names.ts';
 
@@ -86,10 +86,10 @@ export async function openBackend(options: BackendOptions): Promise<Backend> {
 /** Tells apart the queues of two data folders that use one Redis under one name by mistake. */
 async function folderId(folder: string): Promise<string> {
   const file = join(folder, 'id');
-  const known = await readFile(file, 'utf8').catch(() => '');
-  if (/^[0-9a-f]{16}$/.test(known)) return known;
-  const made = randomBytes(8).toString('hex');
   await mkdir(folder, { recursive: true });
-  await writeFile(file, made);
-  return made;
+  // Whoever comes first names it.
+  await writeFile(file, randomBytes(8).toString('hex'), { flag: 'wx' }).catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  });
+  return (await readFile(file, 'utf8')).trim();
 }

@@ -16,7 +16,7 @@ import type { Job } from '../sync/job.ts';
 import { unmountedJobs } from '../sync/mounts.ts';
 import type { Deliver } from './attempt.ts';
 import type { Backend } from './backend.ts';
-import { EndpointQueue, type EndpointStatus } from './endpoint-queue.ts';
+import { EndpointQueue, type EndpointQueueOptions, type EndpointStatus } from './endpoint-queue.ts';
 import type { Entry } from './feeder.ts';
 import type { RetrySettings } from './policy.ts';
 import { Troubles } from './troubles.ts';
@@ -60,6 +60,8 @@ export class Deliveries implements AsyncDisposable {
   #config: DeliveriesConfig = { endpoints: new Map(), jobs: [] };
   #retry: ReadonlyMap<string, RetrySettings> = new Map();
   #paused: ReadonlySet<string> = new Set();
+  /** By endpoint; made anew when the configuration or the pauses change. */
+  readonly #takable = new Map<string, ReturnType<EndpointQueueOptions['which']>>();
   #unmounted: ReadonlySet<string> = new Set();
   #configuring: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -140,6 +142,7 @@ export class Deliveries implements AsyncDisposable {
   async #configure(config: DeliveriesConfig, changed: readonly string[]): Promise<void> {
     const used = new Set(config.jobs.flatMap((job) => job.to.map(({ endpoint }) => endpoint)));
     this.#config = config;
+    this.#takable.clear();
     this.#retry = new Map(config.jobs.map(({ name, retry }) => [name, retry]));
     for (const [endpoint, queue] of this.#queues) {
       if (used.has(endpoint) && config.endpoints.has(endpoint)) continue;
@@ -157,13 +160,13 @@ export class Deliveries implements AsyncDisposable {
   }
 
   async #open(endpoint: string, concurrency: number): Promise<void> {
-    const { random = Math.random, steal = false } = this.#options;
+    const { random = Math.random } = this.#options;
     const queue = await EndpointQueue.open({
       ...this.#options,
       endpoint,
       concurrency,
       random,
-      which: () => ({ ...this.#takable(endpoint), steal }),
+      which: () => this.#which(endpoint),
       retryOf: (job) => this.#retry.get(job) ?? { attempts: 1, delayMs: 0, maxDelayMs: 0 },
       trouble: (error) => this.#troubles.tell(error),
     });
@@ -173,17 +176,19 @@ export class Deliveries implements AsyncDisposable {
     queue.start();
   }
 
-  #takable(endpoint: string) {
+  #which(endpoint: string): ReturnType<EndpointQueueOptions['which']> {
+    const known = this.#takable.get(endpoint);
+    if (known !== undefined) return known;
     const jobs = this.#config.jobs.filter(
-      ({ name, to }) =>
-        !this.#paused.has(name) &&
-        !this.#unmounted.has(name) &&
-        to.some((place) => place.endpoint === endpoint),
+      ({ name, to }) => !this.#paused.has(name) && to.some((place) => place.endpoint === endpoint),
     );
-    return {
+    const made = {
+      steal: this.#options.steal ?? false,
       jobs: jobs.map(({ name }) => name),
       ordered: jobs.flatMap(({ name, order }) => (order === 'none' ? [] : [{ job: name, order }])),
     };
+    this.#takable.set(endpoint, made);
+    return made;
   }
 
   #retire(endpoint: string, queue: EndpointQueue): void {
@@ -221,6 +226,7 @@ export class Deliveries implements AsyncDisposable {
     const added = [...after].filter((name) => !before.has(name));
     if (changed.length + added.length === 0) return;
     this.#paused = after;
+    this.#takable.clear();
     for (const [endpoint, queue] of this.#queues) {
       queue.pause(after.has(endpoint));
       // Entries of a job that is paused now are void with that; those of other jobs come back at once.

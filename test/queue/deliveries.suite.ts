@@ -155,7 +155,7 @@ export function deliveriesSuite({ backend }: OnBackend): void {
       concurrency: 2,
       send: async () => {
         sent += 1;
-        await sleep(20);
+        await sleep(100);
       },
     });
     for (const name of [rig.endpoint, 'job']) {

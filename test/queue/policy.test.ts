@@ -85,6 +85,8 @@ test('each other kind ends the attempt in its own way', () => {
   assert.deepEqual(said('vanished'), ['superseded', 'drop', undefined, false]);
   assert.deepEqual(said('skipped'), ['superseded', 'drop', undefined, false]);
   assert.deepEqual(said('aborted'), ['due', 'drop', undefined, false]);
+  const unmounted = new Fault('aborted', 'not mounted', { code: 'UNMOUNTED' });
+  assert.equal(judge({ ...circumstances, fault: unmounted }).rescan, true, 'the look tells the alarm');
   const skipped = verdict('skipped').outcome;
   assert.equal(skipped.state === 'superseded' && skipped.leftover, false);
 });
