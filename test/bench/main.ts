@@ -9,6 +9,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureSystem } from '../setup/system.ts';
+import { killBelow } from '../support/processes.ts';
 import { type Memory, measure } from './command.ts';
 import { measureDrops } from './drop.ts';
 import { DROP_ID, DROP_TITLE, WORKS, type Work } from './plan.ts';
@@ -35,7 +36,13 @@ const only = values.only?.split(',');
 const wanted = values.tools?.split(',');
 
 ensureSystem();
-process.exitCode = await main();
+let stopped: Promise<void> | undefined;
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (stopped === undefined) throw error;
+  await stopped; // the work fails as its folder is removed
+}
 
 async function main(): Promise<number> {
   const works = WORKS.filter((work) =>
@@ -47,6 +54,12 @@ async function main(): Promise<number> {
     return 2;
   }
   await using site = await makeSite();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stopped = killBelow(process.pid).then(() => site[Symbol.asyncDispose]());
+      void stopped.finally(() => process.exit(130));
+    });
+  }
   for (const roundTripMs of new Set(works.map((work) => work.roundTripMs).filter((ms) => ms > 0))) {
     const bytesPerSecond = await proxyThroughput(roundTripMs);
     say(`the line with ${roundTripMs} ms carries ${Math.round(bytesPerSecond / 1e6)} MB/s on one connection`);
