@@ -106,9 +106,12 @@ const COMMANDS: readonly Spec[] = [
   },
   {
     usage: 'resume <names...>',
-    summary: 'releases what was paused, and tries endpoints again that stopped',
+    summary: 'releases what was paused, tries endpoints again that stopped, accepts a source as it is',
     options: [JSON_OPTION],
-    examples: [['ferry resume app-server', 'after its password was corrected']],
+    examples: [
+      ['ferry resume app-server', 'after its password was corrected'],
+      ['ferry resume invoices', 'its folder is no mounted share any more, on purpose'],
+    ],
     load: async () => (await import('./hold.ts')).resume,
   },
   {

@@ -20,6 +20,8 @@ export async function resume(cli: Cli, names: readonly string[], options: Option
   using ledger = openRecord(cli);
   for (const name of names) {
     ledger.resume(name);
+    // Whatever its source lies on now is what it is meant to lie on.
+    if (ledger.job(name)?.mount !== undefined) ledger.setJob(name, { mount: undefined });
     // An endpoint that stopped is tried again: whoever resumes it has mended it.
     if (ledger.endpoint(name)?.state === 'stopped') {
       ledger.setEndpoint({

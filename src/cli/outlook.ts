@@ -8,6 +8,7 @@ import { listen } from '../observe/listen.ts';
 import type { Fault } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import type { Job } from '../sync/job.ts';
+import { isUnmounted } from '../sync/mounts.ts';
 
 /** An endpoint that could not be reached so many times in a row is given up for this run. */
 const TRIES = 3;
@@ -87,17 +88,18 @@ export class Outlook implements Disposable {
     const { ledger } = this.#options;
     if (ledger.open(this.#names) === 0) return false;
     const paused = ledger.paused();
-    for (const endpoint of this.#openByEndpoint(paused).keys()) {
+    const still = new Set([...paused, ...this.#names.filter((name) => isUnmounted(ledger.job(name)?.alarm))]);
+    for (const endpoint of this.#openByEndpoint(still).keys()) {
       if (!paused.has(endpoint) && (this.#down.get(endpoint)?.tries ?? 0) < TRIES) return true;
     }
     return false;
   }
 
-  /** Open deliveries of these jobs, except paused ones, by endpoint. */
-  #openByEndpoint(paused: ReadonlySet<string> = new Set()): ReadonlyMap<string, number> {
+  /** Open deliveries of these jobs, except those that cannot move, by endpoint. */
+  #openByEndpoint(still: ReadonlySet<string> = new Set()): ReadonlyMap<string, number> {
     const open = new Map<string, number>();
     for (const { job, endpoint, state, files } of this.#options.ledger.counts()) {
-      if (files === 0 || !this.#names.includes(job) || paused.has(job)) continue;
+      if (files === 0 || !this.#names.includes(job) || still.has(job)) continue;
       if (state === 'due' || state === 'queued' || state === 'sending')
         open.set(endpoint, (open.get(endpoint) ?? 0) + files);
     }

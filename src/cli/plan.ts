@@ -2,6 +2,7 @@
 
 import { formatBytes, formatCount } from '../observe/format.ts';
 import { examineAll, type Finding } from '../sync/examine.ts';
+import { mountPointOf } from '../sync/mounts.ts';
 import { printable } from '../sync/names.ts';
 import { Settling } from '../sync/settling.ts';
 import { type Cli, EXIT, json, line } from './cli.ts';
@@ -16,6 +17,7 @@ export async function plan(cli: Cli, names: readonly string[], options: Options)
   if (ledger !== undefined) owner.use(ledger);
   for (const job of jobsNamed(config, names)) {
     await using place = await endpoints.open(job.from.endpoint, cli.signal);
+    await mountPointOf(place.session, job, ledger?.job(job.name)?.mount, cli);
     const tally = { send: 0, bytes: 0, leave: 0 };
     const findings = examineAll({
       job,

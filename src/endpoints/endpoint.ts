@@ -148,6 +148,13 @@ export interface ProbeStep {
   readonly ms?: number;
 }
 
+/** Where a folder lies on the host that holds it, in that host's own paths, links followed. */
+export interface Mount {
+  readonly folder: FilePath;
+  /** Where its file system is mounted: the folder itself or one above it. */
+  readonly point: FilePath;
+}
+
 /** A live connection. Its paths are the endpoint's own: absolute, or relative to where a login starts. */
 export interface Session extends AsyncDisposable {
   readonly capabilities: Capabilities;
@@ -165,6 +172,8 @@ export interface Session extends AsyncDisposable {
 
   /** Everything below a folder, in no order. @throws Fault `permanent` ENOENT when the folder itself is missing */
   list(folder: FilePath, options: ListOptions): AsyncIterable<Entry>;
+  /** Tells an unmounted share from an emptied one; only where the place can see its mounts. The folder itself may be missing. */
+  mount?(folder: FilePath, options: CallOptions): Promise<Mount>;
   /** Follows no link at the end of the path. Undefined when there is nothing. */
   stat(path: FilePath, options: CallOptions): Promise<Entry | undefined>;
   /** The file as a source for `send` on another session; `version` is what the scan saw. */

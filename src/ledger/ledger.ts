@@ -86,6 +86,8 @@ export interface JobRecord {
   readonly lastDeliveredMs: number | undefined;
   /** Something is wrong with its source (vanished root, watcher trouble). */
   readonly alarm: FaultNote | undefined;
+  /** Where the file system of its source was mounted when it was last looked at (`Mount.point`). */
+  readonly mount: FilePath | undefined;
 }
 
 export interface Attempt {

@@ -2,13 +2,22 @@
 
 import type { Database, Row } from './database.ts';
 import type { EndpointRecord, JobRecord } from './ledger.ts';
-import { faultValues, maybeFault, maybeNumber, numberOf, textOf, unreadable } from './rows.ts';
+import {
+  faultValues,
+  maybeFault,
+  maybeNumber,
+  maybeText,
+  numberOf,
+  textOf,
+  textValue,
+  unreadable,
+} from './rows.ts';
 
 const ENDPOINTS = `SELECT endpoint, state, since_ms, next_probe_ms,
     error_kind, error_code, error_message, error_advice
   FROM endpoints`;
 
-const JOB = `SELECT last_scan_ms, last_cron_ms, last_delivered_ms,
+const JOB = `SELECT last_scan_ms, last_cron_ms, last_delivered_ms, mount,
     error_kind, error_code, error_message, error_advice
   FROM jobs WHERE job = ?`;
 
@@ -62,7 +71,7 @@ export class Records {
     const row = this.#db.get(JOB, name);
     const arrivedMs = maybeNumber(this.#db.get(LAST_DELIVERED, name)?.[0] ?? null);
     if (row === undefined && arrivedMs === undefined) return undefined;
-    const [scanned = null, cron = null, set = null, ...error] = row ?? [];
+    const [scanned = null, cron = null, set = null, mount = null, ...error] = row ?? [];
     const setMs = maybeNumber(set);
     return {
       job: name,
@@ -70,6 +79,7 @@ export class Records {
       lastCronMs: maybeNumber(cron),
       lastDeliveredMs: setMs === undefined || (arrivedMs ?? 0) > setMs ? arrivedMs : setMs,
       alarm: row && maybeFault(error),
+      mount: maybeText(mount),
     };
   }
 
@@ -80,14 +90,15 @@ export class Records {
   setJob(name: string, changes: Partial<Omit<JobRecord, 'job'>>): void {
     this.#db.write(() => {
       const known = this.job(name);
-      const { lastScanMs, lastCronMs, lastDeliveredMs, alarm } = { ...known, ...changes };
+      const { lastScanMs, lastCronMs, lastDeliveredMs, alarm, mount } = { ...known, ...changes };
       this.#db.run(
-        `INSERT OR REPLACE INTO jobs (job, last_scan_ms, last_cron_ms, last_delivered_ms,
-           error_kind, error_code, error_message, error_advice) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT OR REPLACE INTO jobs (job, last_scan_ms, last_cron_ms, last_delivered_ms, mount,
+           error_kind, error_code, error_message, error_advice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         name,
         lastScanMs ?? null,
         lastCronMs ?? null,
         lastDeliveredMs ?? null,
+        mount === undefined ? null : textValue(mount),
         ...faultValues(alarm),
       );
     });

@@ -136,4 +136,8 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE paused (name TEXT PRIMARY KEY, since_ms REAL NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Where the file system of the job's source was mounted when it was last looked at.
+  ALTER TABLE jobs ADD COLUMN mount ANY;
+  `,
 ];

@@ -10,9 +10,10 @@ import type { Receipt, SendOptions, Session } from '../endpoints/endpoint.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { After } from './after.ts';
 import type { Delivery } from './delivery.ts';
-import { Fault } from './errors.ts';
+import { asFault, Fault } from './errors.ts';
 import type { Events } from './events.ts';
 import type { Job } from './job.ts';
+import { mountPointOf, UNMOUNTED } from './mounts.ts';
 import { type FilePath, joinPath } from './names.ts';
 import { openBoth, type Places } from './places.ts';
 
@@ -82,9 +83,26 @@ export function createDeliver(options: DeliverOptions): Deliver {
       progress: (bytes) => events.emit('progress', delivery, bytes),
       ...(mode === undefined ? {} : { mode }),
     };
-    const result = await to.session.send(from.source(path, delivery.version), delivery.target, sendOptions);
+    const source = from.source(path, delivery.version);
+    const result = await to.session
+      .send(source, delivery.target, sendOptions)
+      .catch(async (error: unknown) => {
+        throw await withItsMount(job, from, asFault(error, signal), signal);
+      });
     if (result.state === 'done') assertWhole(delivery, result.receipt);
     return result;
+  }
+
+  /** What vanished together with its file system was not deleted: it stays due, and a look at the source tells why. */
+  async function withItsMount(job: Job, from: Session, fault: Fault, signal: AbortSignal): Promise<Fault> {
+    if (fault.kind !== 'vanished') return fault;
+    try {
+      await mountPointOf(from, job, ledger.job(job.name)?.mount, { signal });
+      return fault;
+    } catch (error) {
+      const { message, code } = asFault(error, signal);
+      return code === UNMOUNTED ? new Fault('aborted', message, { code }) : fault;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
  * looked at again by themselves.
  */
 
+import type { Session } from '../endpoints/endpoint.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { After } from './after.ts';
 import { type NewDelivery, noteOf } from './delivery.ts';
@@ -14,6 +15,7 @@ import { asFault, Fault } from './errors.ts';
 import type { Events, ScanSummary } from './events.ts';
 import { type Examination, examineAll, examineSome, type Finding } from './examine.ts';
 import type { Job } from './job.ts';
+import { isUnmounted, mountPointOf } from './mounts.ts';
 import { type FilePath, folderOf } from './names.ts';
 import type { Places } from './places.ts';
 import { Settling } from './settling.ts';
@@ -26,6 +28,10 @@ const MANY_PATHS = 1_000;
 const TOGETHER_MS = 20;
 /** Files of which each is reported; beyond, only the summary counts them. */
 const MAX_LEFT_REPORTS = 100;
+/** How often a source that is not mounted is asked whether it is again, or is accepted as it is. */
+const MOUNT_CHECK_MS = 2_000;
+/** The reason of those looks. */
+const MOUNTED = 'mounted again';
 
 export interface ScannerOptions {
   readonly job: Job;
@@ -37,6 +43,8 @@ export interface ScannerOptions {
   /** Deliveries were made for these endpoints. */
   readonly onOwed: (endpoints: ReadonlySet<string>) => void;
 }
+
+const NOTHING = { whole: false, paths: new Set<FilePath>() };
 
 interface Request {
   readonly whole: boolean;
@@ -55,6 +63,8 @@ export class Scanner implements AsyncDisposable {
   #next: Request | undefined;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #mountTimer: NodeJS.Timeout | undefined;
+  #refused: Pick<Request, 'whole' | 'paths'> = NOTHING;
   #alarmed = false;
 
   constructor(options: ScannerOptions) {
@@ -90,6 +100,7 @@ export class Scanner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Fault('aborted', 'stopped before it was done'));
     clearTimeout(this.#timer);
+    clearTimeout(this.#mountTimer);
     await this.#running;
   }
 
@@ -129,6 +140,7 @@ export class Scanner implements AsyncDisposable {
     const tally = { files: 0, owed: 0, owedBytes: 0, left: 0 };
     try {
       await using place = await places.open(this.job.from.endpoint, this.#stop.signal);
+      await this.#assertMounted(place.session);
       const examination: Examination = {
         job: this.job,
         session: place.session,
@@ -143,7 +155,7 @@ export class Scanner implements AsyncDisposable {
       for (const path of request.paths) this.#waiting.delete(path);
       await this.#act(findings, tally);
     } catch (error) {
-      throw this.#alarm(asFault(error, this.#stop.signal));
+      throw this.#alarm(asFault(error, this.#stop.signal), request);
     }
     this.#alarmOver();
     this.#arm();
@@ -205,12 +217,37 @@ export class Scanner implements AsyncDisposable {
     if (tally.left <= MAX_LEFT_REPORTS) this.#options.events.emit('left', this.job.name, path, why);
   }
 
-  #alarm(fault: Fault): Fault {
+  /** @throws Fault `unreachable` UNMOUNTED */
+  async #assertMounted(session: Session): Promise<void> {
+    const { ledger } = this.#options;
+    const remembered = ledger.job(this.job.name)?.mount;
+    const mount = await mountPointOf(session, this.job, remembered, this.#stop);
+    if (mount !== remembered) ledger.setJob(this.job.name, { mount });
+  }
+
+  #alarm(fault: Fault, request: Request): Fault {
     if (fault.kind === 'aborted') return fault;
+    if (isUnmounted(fault)) this.#lookOnceMounted(request);
+    const isTold = this.#alarmed && (!request.whole || request.reason === MOUNTED);
     this.#alarmed = true;
     this.#options.ledger.setJob(this.job.name, { alarm: noteOf(fault) });
-    this.#options.events.emit('alarm', this.job.name, fault);
+    if (!isTold) this.#options.events.emit('alarm', this.job.name, fault);
     return fault;
+  }
+
+  /** Asks again and again for the look that could not be: while nothing is mounted it ends at once. */
+  #lookOnceMounted({ whole, paths }: Request): void {
+    if (this.#stop.signal.aborted) return;
+    clearTimeout(this.#mountTimer);
+    this.#refused = {
+      whole: whole || this.#refused.whole,
+      paths: new Set([...this.#refused.paths, ...paths]),
+    };
+    this.#mountTimer = setTimeout(() => {
+      const refused = this.#refused;
+      this.#refused = NOTHING;
+      this.#request(refused.whole, refused.paths, MOUNTED).catch(() => undefined);
+    }, MOUNT_CHECK_MS);
   }
 
   #alarmOver(): void {

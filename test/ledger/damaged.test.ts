@@ -136,6 +136,21 @@ ledgerTest('migrations are applied in turn, each once, and all or none', (_folde
   assert.deepEqual(db.all('SELECT a, b FROM one'), [[1, 2]]);
 });
 
+ledgerTest('a ledger of the first version keeps what it knows of its jobs', (folder, path) => {
+  {
+    using db = new Database(path, MIGRATIONS.slice(0, 1));
+    db.run(
+      "INSERT INTO jobs (job, last_scan_ms, error_kind, error_message) VALUES ('a', 7, 'vanished', 'gone')",
+    );
+  }
+  using ledger = new Closing(open(folder));
+  const alarm = { kind: 'vanished', code: undefined, message: 'gone', advice: undefined } as const;
+  const a = { job: 'a', lastScanMs: 7, lastCronMs: undefined, lastDeliveredMs: undefined, alarm };
+  assert.deepEqual(ledger.it.job('a'), { ...a, mount: undefined });
+  ledger.it.setJob('a', { mount: '/mnt/share' });
+  assert.deepEqual(ledger.it.job('a'), { ...a, mount: '/mnt/share' });
+});
+
 function fill(folder: string): void {
   using ledger = new Closing(open(folder));
   ledger.it.owe(

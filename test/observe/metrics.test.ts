@@ -22,6 +22,7 @@ const sources: MetricSources = {
       lastCronMs: undefined,
       lastDeliveredMs: 1_700_000_000_500,
       alarm: undefined,
+      mount: undefined,
     },
     {
       job: 'photos',
@@ -29,6 +30,7 @@ const sources: MetricSources = {
       lastCronMs: undefined,
       lastDeliveredMs: undefined,
       alarm: { kind: 'vanished', code: 'ENOENT', message: 'gone', advice: undefined },
+      mount: undefined,
     },
   ],
   names: () => ({ jobs: ['invoices', 'photos'], endpoints: ['app-server', 'archive'] }),

@@ -14,6 +14,16 @@ export interface MountedFolder extends AsyncDisposable {
   readOnly(on: boolean): Promise<void>;
 }
 
+/** Shows the files of a folder at another, empty one, as a share that can come and go with its files. */
+export async function mountAgain(folder: string, at: string): Promise<AsyncDisposable> {
+  await run('mount', ['--bind', folder, at]);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await run('umount', ['-l', at]);
+    },
+  };
+}
+
 /**
  * @param at an existing empty folder, which stays; default: a new temporary one
  * @throws Error that says what is needed where mounting is not allowed

@@ -53,6 +53,7 @@ test('an overview is what the ledger and the configuration say, each job and end
           lastCronMs: undefined,
           lastDeliveredMs: 6_000,
           alarm: undefined,
+          mount: undefined,
         },
       ],
       paused: () => new Set(['invoices']),

@@ -6,9 +6,10 @@
  */
 
 import fs from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, isUtf8, toBytes } from '../../sync/names.ts';
+import { type FilePath, fromBytes, isUtf8, toBytes } from '../../sync/names.ts';
 import { diskFault } from './faults.ts';
 import { lostBytes, namesOf } from './look.ts';
 
@@ -81,6 +82,8 @@ export class Disk implements Disposable {
   readonly mkdir = (path: FilePath) => this.#call(mkdir(native(path)));
   readonly rmdir = (path: FilePath) => this.#call(rmdir(native(path)));
   readonly statfs = (path: FilePath) => this.#call(statfs(native(path)));
+  readonly realpath = async (path: FilePath) =>
+    fromBytes(await this.#call(realpath(native(path), { encoding: 'buffer' })));
 
   /** Names in a folder, in no order. */
   async readNames(path: FilePath): Promise<readonly FilePath[]> {

@@ -13,6 +13,7 @@ import type {
   Entry,
   FileVersion,
   ListOptions,
+  Mount,
   SendOptions,
   SendResult,
   Session,
@@ -25,6 +26,7 @@ import { entryOf } from './entry.ts';
 import { isMissing } from './faults.ts';
 import { FolderSync } from './folder-sync.ts';
 import { list } from './list.ts';
+import { mountOf } from './mount.ts';
 import { type PartContext, partOf, remove } from './part.ts';
 import { probe } from './probe.ts';
 import { Root } from './root.ts';
@@ -114,6 +116,13 @@ class LocalSession implements Session {
       },
     };
     return list(context, folder, options);
+  }
+
+  mount(folder: FilePath, options: CallOptions): Promise<Mount> {
+    return this.#call(options, `look for the mount of ${printable(folder)}`, async () => {
+      await this.#root.assertThere();
+      return mountOf(this.#disk, this.#root.at(folder));
+    });
   }
 
   stat(path: FilePath, options: CallOptions): Promise<Entry | undefined> {

@@ -64,18 +64,22 @@ export function keepContract(contract: Contract): void {
       lastCronMs: undefined,
       lastDeliveredMs: undefined,
       alarm: undefined,
+      mount: undefined,
     };
     const alarm = noteOf(fault('vanished'));
     assert.equal(ledger.job('invoices'), undefined);
     ledger.setJob('invoices', { lastScanMs: T0 });
     assert.deepEqual(ledger.job('invoices'), { ...none, job: 'invoices', lastScanMs: T0 });
-    ledger.setJob('invoices', { lastCronMs: T0 + 1, alarm });
+    const mount = '/mnt/sh\udcffre';
+    ledger.setJob('invoices', { lastCronMs: T0 + 1, alarm, mount });
     ledger.setJob('other', {});
-    const invoices = { ...none, job: 'invoices', lastScanMs: T0, lastCronMs: T0 + 1, alarm };
+    const invoices = { ...none, job: 'invoices', lastScanMs: T0, lastCronMs: T0 + 1, alarm, mount };
     assert.deepEqual(another().job('invoices'), invoices);
     ledger.setJob('invoices', { alarm: undefined, lastDeliveredMs: T0 + 2 });
     const calm = { ...invoices, alarm: undefined, lastDeliveredMs: T0 + 2 };
     assert.deepEqual(new Set(another().jobs()), new Set([calm, { ...none, job: 'other' }]));
+    ledger.setJob('invoices', { mount: undefined });
+    assert.deepEqual(another().job('invoices'), { ...calm, mount: undefined });
   });
 
   contract('knows when a file of a job last arrived', async ({ ledger }) => {
