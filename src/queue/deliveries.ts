@@ -240,8 +240,11 @@ export class Deliveries implements AsyncDisposable {
   /** What a job owes cannot be read while its source is not mounted. */
   #lookForMounts(): void {
     const before = this.#unmounted;
-    this.#unmounted = unmountedJobs(this.#options.ledger.jobs());
-    const added = [...this.#unmounted].filter((name) => !before.has(name));
+    const after = unmountedJobs(this.#options.ledger.jobs());
+    const added = [...after].filter((name) => !before.has(name));
+    if (added.length === 0 && before.size === after.size) return;
+    this.#unmounted = after;
+    this.#takable.clear();
     for (const [endpoint, queue] of this.#queues) if (this.#sendsTo(endpoint, added)) queue.release();
   }
 
