@@ -13,6 +13,7 @@ import { isUnmounted } from '../sync/mounts.ts';
 /** An endpoint that could not be reached so many times in a row is given up for this run. */
 const TRIES = 3;
 const LOOK_EVERY_MS = 200;
+const ONE_TRY_MS = 400;
 
 export interface OutlookOptions {
   readonly ledger: Ledger;
@@ -23,7 +24,7 @@ export interface OutlookOptions {
 export class Outlook implements Disposable {
   readonly #options: OutlookOptions;
   readonly #names: readonly string[];
-  readonly #down = new Map<string, { tries: number; fault: Fault }>();
+  readonly #down = new Map<string, { tries: number; fault: Fault; atMs: number }>();
   readonly #sources: Fault[] = [];
   readonly #listening: Disposable;
   #wake: () => void = () => undefined;
@@ -38,8 +39,12 @@ export class Outlook implements Disposable {
       superseded: wake,
       endpointUp: (endpoint) => void this.#down.delete(endpoint),
       endpointDown: (endpoint, fault, nextProbeMs) => {
-        const tries = nextProbeMs === undefined ? TRIES : (this.#down.get(endpoint)?.tries ?? 0) + 1;
-        this.#down.set(endpoint, { tries, fault });
+        const before = this.#down.get(endpoint);
+        const nowMs = performance.now();
+        // Many files may meet the same trouble at once: that is one try.
+        const isNew = before === undefined || nowMs - before.atMs > ONE_TRY_MS;
+        const tries = nextProbeMs === undefined ? TRIES : (before?.tries ?? 0) + (isNew ? 1 : 0);
+        this.#down.set(endpoint, { tries, fault, atMs: isNew ? nowMs : before.atMs });
         wake();
       },
     });
@@ -76,6 +81,12 @@ export class Outlook implements Disposable {
         reasons.push(`${endpoint}: ${told(down.fault)} (${left})`);
       } else if (paused.has(endpoint)) reasons.push(`${endpoint} is paused (${left})`);
     }
+    for (const endpoint of new Set(this.#options.jobs.map((job) => job.from.endpoint))) {
+      const down = this.#down.get(endpoint);
+      if (down === undefined || !this.#isLost(endpoint) || stuck.has(endpoint) || stuck.size === 0) continue;
+      unreachable = true;
+      reasons.push(`${endpoint}: ${told(down.fault)}`);
+    }
     for (const name of this.#names) if (paused.has(name)) reasons.push(`job ${name} is paused`);
     return { unreachable, reasons };
   }
@@ -89,10 +100,15 @@ export class Outlook implements Disposable {
     if (ledger.open(this.#names) === 0) return false;
     const paused = ledger.paused();
     const still = new Set([...paused, ...this.#names.filter((name) => isUnmounted(ledger.job(name)?.alarm))]);
+    for (const job of this.#options.jobs) if (this.#isLost(job.from.endpoint)) still.add(job.name);
     for (const endpoint of this.#openByEndpoint(still).keys()) {
-      if (!paused.has(endpoint) && (this.#down.get(endpoint)?.tries ?? 0) < TRIES) return true;
+      if (!paused.has(endpoint) && !this.#isLost(endpoint)) return true;
     }
     return false;
+  }
+
+  #isLost(endpoint: string): boolean {
+    return (this.#down.get(endpoint)?.tries ?? 0) >= TRIES;
   }
 
   /** Open deliveries of these jobs, except those that cannot move, by endpoint. */

@@ -235,7 +235,7 @@ export class Pool implements AsyncDisposable {
       this.#rest(member);
       return undefined;
     } catch (error) {
-      return connectFault(error, signal);
+      return connectFault(error, this.endpoint.name, signal);
     }
   }
 
@@ -287,12 +287,13 @@ function weight(bytes: number, capacity: number): number {
   return Math.min(Math.ceil(bytes / SMALL_BYTES), largest(capacity));
 }
 
-function connectFault(error: unknown, signal: AbortSignal): Fault {
+function connectFault(error: unknown, endpoint: string, signal: AbortSignal): Fault {
   const fault = asFault(error, signal);
   if (fault.kind === 'aborted') return fault;
   const { kind, code, advice, cause } = fault;
   return new Fault(kind === 'rejected' ? 'rejected' : 'unreachable', fault.message, {
     during: 'connect',
+    endpoint,
     ...(code === undefined ? {} : { code }),
     ...(advice === undefined ? {} : { advice }),
     cause: cause ?? error,

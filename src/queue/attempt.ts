@@ -9,7 +9,7 @@
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Delivered } from '../sync/deliver.ts';
 import type { Delivery, Outcome } from '../sync/delivery.ts';
-import { asFault, Fault, messageOf } from '../sync/errors.ts';
+import { asFault, Fault, isEndpointFault, messageOf } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import type { Entry } from './feeder.ts';
 import { judge, type RetrySettings, type Verdict } from './policy.ts';
@@ -163,8 +163,12 @@ export class Attempts {
     else if (outcome.state === 'failed') {
       events.emit('attemptFailed', delivery, fault, undefined);
       events.emit('failed', delivery, fault);
-    } else if (fault.kind !== 'aborted')
-      events.emit('attemptFailed', delivery, fault, Math.max(0, outcome.nextAtMs - now()));
+    } else if (fault.kind !== 'aborted') {
+      const afterMs = Math.max(0, outcome.nextAtMs - now());
+      events.emit('attemptFailed', delivery, fault, afterMs);
+      if (isEndpointFault(fault) && fault.endpoint !== undefined && fault.endpoint !== delivery.endpoint)
+        events.emit('endpointDown', fault.endpoint, fault, fault.kind === 'rejected' ? undefined : afterMs);
+    }
   }
 }
 

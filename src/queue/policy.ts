@@ -4,7 +4,7 @@
  */
 
 import type { Delivery, Outcome } from '../sync/delivery.ts';
-import type { Fault } from '../sync/errors.ts';
+import { type Fault, isEndpointFault } from '../sync/errors.ts';
 import { isUnmounted } from '../sync/mounts.ts';
 
 export interface RetrySettings {
@@ -17,7 +17,7 @@ export interface RetrySettings {
 export interface Circumstances {
   readonly fault: Fault;
   /** As it was claimed. */
-  readonly delivery: Pick<Delivery, 'attempts' | 'cuts'>;
+  readonly delivery: Pick<Delivery, 'attempts' | 'cuts' | 'endpoint'>;
   readonly retry: RetrySettings;
   /** A checkpoint was written during this attempt: more of the file is there than before. */
   readonly progressed: boolean;
@@ -43,11 +43,16 @@ export const FREE_CUTS = 10;
 /** A file that was cut goes again after about so long (the endpoint's gate is what really waits). */
 const CUT_DELAY_MS = 500;
 const MAX_CUT_DELAY_MS = 10_000;
+/** A source that cannot be reached is asked again after about so long. */
+const SOURCE_DELAY_MS = 5_000;
 /** What was aborted while nobody stops Ferry (a lost lock, a job that is gone) is not taken again at once. */
 const ABORTED_DELAY_MS = 1_000;
 
 export function judge(circumstances: Circumstances): Verdict {
   const { fault, delivery, nowMs } = circumstances;
+  if (isEndpointFault(fault) && fault.endpoint !== undefined && fault.endpoint !== delivery.endpoint) {
+    return elsewhere(circumstances);
+  }
   switch (fault.kind) {
     case 'transient':
       return tryAgain(circumstances, undefined);
@@ -116,6 +121,17 @@ function tryAgain(circumstances: Circumstances, endpoint: Verdict['endpoint']): 
     outcome: { state: full ? 'due' : 'queued', fault, counts: true, nextAtMs },
     entry: full ? 'drop' : 'retry',
     endpoint,
+    rescan: false,
+  };
+}
+
+/** The source's endpoint is in trouble, which its scans tell; the destination has nothing to do with it. */
+function elsewhere({ fault, full, nowMs, random }: Circumstances): Verdict {
+  const nextAtMs = nowMs + backoffMs(1, SOURCE_DELAY_MS, SOURCE_DELAY_MS, random);
+  return {
+    outcome: { state: full ? 'due' : 'queued', fault, counts: false, nextAtMs },
+    entry: full ? 'drop' : 'postpone',
+    endpoint: undefined,
     rescan: false,
   };
 }

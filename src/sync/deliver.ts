@@ -6,13 +6,13 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { Receipt, SendOptions, Session } from '../endpoints/endpoint.ts';
+import type { Receipt, SendOptions, Session, SourceFile } from '../endpoints/endpoint.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { After } from './after.ts';
 import type { Delivery } from './delivery.ts';
-import { asFault, Fault } from './errors.ts';
+import { asFault, Fault, faultAt } from './errors.ts';
 import type { Events } from './events.ts';
-import type { Job } from './job.ts';
+import { destinationOf, type Job } from './job.ts';
 import { mountPointOf, UNMOUNTED } from './mounts.ts';
 import { type FilePath, joinPath } from './names.ts';
 import { openBoth, type Places } from './places.ts';
@@ -45,6 +45,10 @@ export function createDeliver(options: DeliverOptions): Deliver {
   return async (delivery, signal) => {
     const job = options.job(delivery.job);
     if (job === undefined) throw new Fault('aborted', `job ${delivery.job} is not configured any more`);
+    if (!job.to.some((place) => destinationOf(place) === delivery.destination)) {
+      // Should the job come back to it, it is owed anew.
+      throw new Fault('vanished', `job ${job.name} does not deliver to ${delivery.destination} any more`);
+    }
     const startedAtMs = now();
     events.emit('sending', delivery);
     const result = await send(job, delivery, signal);
@@ -83,7 +87,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       progress: (bytes) => events.emit('progress', delivery, bytes),
       ...(mode === undefined ? {} : { mode }),
     };
-    const source = from.source(path, delivery.version);
+    const source = sourceAt(job.from.endpoint, from.source(path, delivery.version));
     const result = await to.session
       .send(source, delivery.target, sendOptions)
       .catch(async (error: unknown) => {
@@ -104,6 +108,31 @@ export function createDeliver(options: DeliverOptions): Deliver {
       return code === UNMOUNTED ? new Fault('aborted', message, { code }) : fault;
     }
   }
+}
+
+/** A source whose trouble with its endpoint is not taken for the destination's. */
+function sourceAt(endpoint: string, source: SourceFile): SourceFile {
+  const rethrow = (error: unknown): never => {
+    throw error instanceof Fault ? faultAt(endpoint, error) : error;
+  };
+  return {
+    ...source,
+    open: async (signal) => {
+      const reader = await source.open(signal).catch(rethrow);
+      return {
+        read: async function* (start, end, readSignal) {
+          try {
+            yield* reader.read(start, end, readSignal);
+          } catch (error) {
+            rethrow(error);
+          }
+        },
+        readAll: (readSignal) => reader.readAll(readSignal).catch(rethrow),
+        recheck: (readSignal) => reader.recheck(readSignal).catch(rethrow),
+        [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+      };
+    },
+  };
 }
 
 async function modeOf(session: Session, path: FilePath, signal: AbortSignal): Promise<number | undefined> {

@@ -31,6 +31,8 @@ export interface FaultOptions {
   readonly cause?: unknown;
   /** Set when no connection could be made at all, rather than one that was cut at work. */
   readonly during?: 'connect';
+  /** Whose trouble it is, where that may be another endpoint than the one that the file goes to. */
+  readonly endpoint?: string;
 }
 
 export class Fault extends Error {
@@ -39,6 +41,7 @@ export class Fault extends Error {
   readonly code: string | undefined;
   readonly advice: string | undefined;
   readonly during: 'connect' | undefined;
+  readonly endpoint: string | undefined;
 
   constructor(kind: FaultKind, message: string, options: FaultOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -46,6 +49,7 @@ export class Fault extends Error {
     this.code = options.code;
     this.advice = options.advice;
     this.during = options.during;
+    this.endpoint = options.endpoint;
   }
 }
 
@@ -82,4 +86,17 @@ export function throwIfAborted(signal: AbortSignal): void {
   if (!signal.aborted) return;
   if (signal.reason instanceof Fault) throw signal.reason;
   throw new Fault('aborted', 'stopped before it was done', { cause: signal.reason });
+}
+
+/** The same fault, with the endpoint that it came from. */
+export function faultAt(endpoint: string, fault: Fault): Fault {
+  if (!isEndpointFault(fault) || fault.endpoint !== undefined) return fault;
+  const { advice, cause, code, during, kind, message } = fault;
+  return new Fault(kind, message, {
+    endpoint,
+    cause,
+    ...(advice === undefined ? {} : { advice }),
+    ...(code === undefined ? {} : { code }),
+    ...(during === undefined ? {} : { during }),
+  });
 }

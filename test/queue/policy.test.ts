@@ -5,7 +5,7 @@ import { Fault, type FaultKind } from '../../src/sync/errors.ts';
 
 const NOW = 1_000_000;
 const circumstances = {
-  delivery: { attempts: 0, cuts: 0 },
+  delivery: { attempts: 0, cuts: 0, endpoint: 'server' },
   retry: { attempts: 4, delayMs: 100, maxDelayMs: 250 },
   progressed: false,
   full: false,
@@ -25,7 +25,7 @@ test('the delay doubles up to its limit, half of it certain and half of it rando
 test('a passing fault counts and is tried again until the attempts are used up', () => {
   const transient = fault('transient');
   const after = (attempts: number) =>
-    judge({ ...circumstances, fault: transient, delivery: { attempts, cuts: 0 } });
+    judge({ ...circumstances, fault: transient, delivery: { attempts, cuts: 0, endpoint: 'server' } });
   assert.deepEqual(after(0), {
     outcome: { state: 'queued', fault: transient, counts: true, nextAtMs: NOW + 75 },
     entry: 'retry',
@@ -60,7 +60,7 @@ test('a lost connection counts against nobody', () => {
 });
 
 test('cuts without progress count in the end, unless no connection could be made at all', () => {
-  const delivery = { attempts: 0, cuts: FREE_CUTS };
+  const delivery = { attempts: 0, cuts: FREE_CUTS, endpoint: 'server' };
   const counts = (more: object, during?: 'connect') => {
     const { outcome } = judge({ ...circumstances, delivery, fault: fault('unreachable', during), ...more });
     return outcome.state === 'queued' && outcome.counts;
@@ -69,7 +69,11 @@ test('cuts without progress count in the end, unless no connection could be made
   assert.equal(counts({ progressed: true }), false);
   assert.equal(counts({}, 'connect'), false);
   assert.equal(counts({ delivery: { attempts: 0, cuts: FREE_CUTS - 1 } }), false);
-  const last = judge({ ...circumstances, delivery: { attempts: 3, cuts: 20 }, fault: fault('unreachable') });
+  const last = judge({
+    ...circumstances,
+    delivery: { attempts: 3, cuts: 20, endpoint: 'server' },
+    fault: fault('unreachable'),
+  });
   assert.equal(last.outcome.state, 'failed');
 });
 
@@ -89,4 +93,16 @@ test('each other kind ends the attempt in its own way', () => {
   assert.equal(judge({ ...circumstances, fault: unmounted }).rescan, true, 'the look tells the alarm');
   const skipped = verdict('skipped').outcome;
   assert.equal(skipped.state === 'superseded' && skipped.leftover, false);
+});
+
+test('trouble of the source is not taken for trouble of the destination, and counts against nobody', () => {
+  for (const kind of ['unreachable', 'rejected'] as const) {
+    const elsewhere = new Fault(kind, 'the source is away', { during: 'connect', endpoint: 'source' });
+    const verdict = judge({ ...circumstances, fault: elsewhere });
+    assert.equal(verdict.endpoint, undefined);
+    assert.equal(verdict.outcome.state, 'queued');
+    assert.equal('counts' in verdict.outcome && verdict.outcome.counts, false);
+  }
+  const here = new Fault('unreachable', 'the server is away', { during: 'connect', endpoint: 'server' });
+  assert.equal(judge({ ...circumstances, fault: here }).endpoint, 'hold');
 });
