@@ -90,6 +90,7 @@ function start(
 
 function duplexOf(child: Child, name: string): Duplex {
   let stderr = '';
+  let spoke = false;
   let killer: NodeJS.Timeout | undefined;
   const kill = (how: NodeJS.Signals): void => {
     if (child.pid === undefined) return;
@@ -121,13 +122,14 @@ function duplexOf(child: Child, name: string): Duplex {
     },
   });
   child.stdout.on('data', (bytes: Buffer) => {
+    spoke = true;
     if (!duplex.push(bytes)) child.stdout.pause();
   });
   // 'close' comes after the exit and after the last byte of every pipe: only then is it known why it ended.
   child.once('close', (code, how) => {
     clearTimeout(killer);
     if (duplex.destroyed) return;
-    if (code === 0) duplex.push(null);
+    if (code === 0 && spoke) duplex.push(null);
     else duplex.destroy(ended(name, code, how, stderr));
   });
   return duplex;

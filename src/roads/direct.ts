@@ -7,7 +7,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { codeOf, Fault, messageOf, throwIfAborted } from '../sync/errors.ts';
-import { hostPort, type Passed, type Road } from './road.ts';
+import { abortFault, hostPort, type Passed, type Road } from './road.ts';
 
 export interface DirectOptions {
   readonly host: string;
@@ -25,7 +25,7 @@ const NEXT_ADDRESS_MS = 2_500;
 
 export function directRoad(options: DirectOptions): Road {
   const where = hostPort(options.host, options.port);
-  return { description: where, open: (signal, passed) => open(options, where, signal, passed) };
+  return { description: where, open: async (signal, passed) => await open(options, where, signal, passed) };
 }
 
 function open(options: DirectOptions, where: string, signal: AbortSignal, passed?: Passed): Promise<Socket> {
@@ -49,9 +49,7 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       reject(fault);
     };
     const onAbort = (): void => {
-      fail(
-        signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
-      );
+      fail(abortFault(signal));
     };
     const timer = setTimeout(() => fail(silence(where, addresses, options)), options.timeoutMs);
     signal.addEventListener('abort', onAbort, { once: true });

@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
 import { Fault, messageOf, throwIfAborted } from '../sync/errors.ts';
-import { hostPort, type Road } from './road.ts';
+import { abortFault, hostPort, type Road } from './road.ts';
 
 export interface JumpOptions {
   readonly host: string;
@@ -44,10 +44,7 @@ export interface Hop {
 function forward(client: Client, options: JumpOptions, where: string, signal: AbortSignal): Promise<Duplex> {
   throwIfAborted(signal);
   return new Promise((resolve, reject) => {
-    const onAbort = (): void =>
-      reject(
-        signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
-      );
+    const onAbort = (): void => reject(abortFault(signal));
     signal.addEventListener('abort', onAbort, { once: true });
     const refuse = (error: unknown): void => {
       signal.removeEventListener('abort', onAbort);

@@ -7,6 +7,7 @@
  */
 
 import type { Duplex } from 'node:stream';
+import { Fault } from '../sync/errors.ts';
 
 /** Told of each part of the way that was passed, for `ferry check`: `name`, `tcp`, `hop`, `proxy command`. */
 export type Passed = (step: string, saw: string) => void;
@@ -21,4 +22,9 @@ export interface Road {
 /** `host:port`, with brackets where the host is an IPv6 address. */
 export function hostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** What to throw once a signal has fired: the fault that it carries, if any. */
+export function abortFault(signal: AbortSignal): Fault {
+  return signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done');
 }

@@ -6,6 +6,7 @@
  * with it everything that waits on it.
  */
 
+import { abortFault } from '../../roads/road.ts';
 import { asFault, Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { Link } from './link.ts';
 
@@ -21,11 +22,10 @@ export async function bounded<T>(link: Link, signal: AbortSignal, work: () => Pr
   let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => {
-      void stopped(link, working).then(() => {
-        reject(
-          signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
-        );
-      });
+      // A microtask later, because the work itself may be what aborts.
+      void Promise.resolve()
+        .then(() => stopped(link, working))
+        .then(() => reject(abortFault(signal)));
     };
     signal.addEventListener('abort', onAbort, { once: true });
   });
@@ -64,4 +64,13 @@ export async function stopped(link: Link, work: Promise<unknown>): Promise<void>
   );
   await Promise.race([ended, gaveUp]);
   clearInterval(timer);
+}
+
+/** The value of a promise that belongs to somebody else, or the abort. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(abortFault(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

@@ -9,8 +9,8 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
-import type { Passed, Road } from '../../roads/road.ts';
-import { Fault } from '../../sync/errors.ts';
+import { abortFault, type Passed, type Road } from '../../roads/road.ts';
+import type { Fault } from '../../sync/errors.ts';
 import { type ConnectTrouble, connectFault, connectSilence, type Phase, tlsFault } from './faults.ts';
 import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
 import type { Login } from './login.ts';
@@ -49,9 +49,7 @@ export async function dial(plan: DialPlan, signal: AbortSignal, passed?: Passed)
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(connectSilence(state, connectTimeout)), connectTimeout);
   const onAbort = (): void => {
-    deadline.abort(
-      signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
-    );
+    deadline.abort(abortFault(signal));
   };
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });

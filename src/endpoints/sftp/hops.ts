@@ -1,7 +1,8 @@
 /** The connection to a jump host, shared by all who go through it: opened with the first, closed after the last. */
 
 import type { Hop } from '../../roads/jump.ts';
-import { Fault, throwIfAborted } from '../../sync/errors.ts';
+import { throwIfAborted } from '../../sync/errors.ts';
+import { unlessAborted } from './bounded.ts';
 import type { Link } from './link.ts';
 
 export class SharedHop {
@@ -55,15 +56,4 @@ export class SharedHop {
       () => undefined,
     );
   }
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void =>
-      reject(
-        signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
-      );
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

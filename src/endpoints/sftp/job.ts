@@ -24,15 +24,23 @@ export interface Uploaded {
 }
 
 /** Times and mode that the finished file is to have; undefined when there is nothing to set. */
-export function attributesFor(job: Job): { atime?: number; mtime?: number; mode?: number } | undefined {
-  const { options, source, remote } = job;
-  const seconds = Math.floor(source.version.mtimeMs / 1000);
-  const times = options.preserveMtime && remote.traits.setsMtime && seconds >= 0 && seconds <= 0xffff_ffff;
-  if (!times && options.mode === undefined) return undefined;
+function attributesFor(job: Job): { atime?: number; mtime?: number; mode?: number } | undefined {
+  const { options } = job;
+  const seconds = timeFor(job);
+  if (seconds === undefined && options.mode === undefined) return undefined;
   return {
-    ...(times ? { atime: seconds, mtime: seconds } : {}),
+    ...(seconds === undefined ? {} : { atime: seconds, mtime: seconds }),
     ...(options.mode === undefined ? {} : { mode: options.mode & 0o7777 }),
   };
+}
+
+/** In seconds, as far as SFTP version 3 can say it. */
+function timeFor({ options, source, remote, helpers }: Job): number | undefined {
+  if (!remote.traits.setsMtime) return undefined;
+  const seconds = Math.floor(source.version.mtimeMs / 1000);
+  if (options.preserveMtime) return seconds >= 0 && seconds <= 0xffff_ffff ? seconds : undefined;
+  // Where helpers were asked for, the file was marked by its times (upload-large.ts).
+  return helpers.length > 0 ? Math.floor(Date.now() / 1000) : undefined;
 }
 
 /** Sets them; a server that refuses is mentioned once, and the file is none the worse for it. */

@@ -1,6 +1,7 @@
 /** Walks a remote tree: several folders and several READDIRs at once, entries as they come. */
 
-import { asFault, Fault, throwIfAborted } from '../../sync/errors.ts';
+import { abortFault } from '../../roads/road.ts';
+import { asFault, throwIfAborted } from '../../sync/errors.ts';
 import { type FilePath, joinPath } from '../../sync/names.ts';
 import type { Entry, ListOptions } from '../endpoint.ts';
 import { stopped } from './bounded.ts';
@@ -50,13 +51,9 @@ class Walk {
     this.#remote = remote;
     this.#options = options;
     this.#signal = signal;
-    signal.addEventListener(
-      'abort',
-      () => this.feed.fail(new Fault('aborted', 'stopped before it was done')),
-      {
-        once: true,
-      },
-    );
+    signal.addEventListener('abort', () => this.feed.fail(abortFault(signal)), {
+      once: true,
+    });
   }
 
   /** Never rejects; the feed does. */

@@ -145,7 +145,7 @@ class ProbeWalk {
     const target = inFolderOf(where, `${OWN_PREFIX}${token}.done`);
     try {
       at('write');
-      await write(remote, temp, () => createTemp(remote, temp, undefined));
+      await write(remote, temp, () => createTemp(remote, temp, temp, undefined));
       this.#step({ step: 'write', ok: true, saw: `${CONTENT.length} bytes under a temporary name` });
       at('rename');
       const first = await publish(remote, temp, target, { replace: true, token });
@@ -161,7 +161,7 @@ class ProbeWalk {
         });
         return;
       }
-      await write(remote, temp, () => createTemp(remote, temp, undefined));
+      await write(remote, temp, () => createTemp(remote, temp, temp, undefined));
       await publish(remote, temp, target, { replace: true, token });
       const { posixRename } = remote.traits;
       this.#step({

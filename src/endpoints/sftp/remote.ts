@@ -2,6 +2,7 @@
 
 import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
+import { unlessAborted } from './bounded.ts';
 import { diskFullFault, fileFault, readOnlyFault, STATUS, statusOf } from './faults.ts';
 import { Folders } from './folders.ts';
 import { HashThread } from './hasher.ts';
@@ -74,10 +75,29 @@ export class Memory {
   family: string | undefined;
   readonly #warn: (message: string) => void;
   readonly #warned = new Set<string>();
+  readonly #atWork = new Map<FilePath, Promise<void>>();
 
   constructor(renames: boolean, warn: (message: string) => void) {
     this.renames = renames;
     this.#warn = warn;
+  }
+
+  /**
+   * Runs work on a temporary when no other does: an attempt that was given up may still be ending.
+   * @throws Fault `aborted` when it is told to stop while it waits
+   */
+  async alone<T>(temp: FilePath, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    for (let other = this.#atWork.get(temp); other !== undefined; other = this.#atWork.get(temp)) {
+      await unlessAborted(other, signal);
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#atWork.set(temp, promise);
+    try {
+      return await work();
+    } finally {
+      this.#atWork.delete(temp);
+      resolve();
+    }
   }
 
   /** Once each. */

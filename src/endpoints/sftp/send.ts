@@ -21,6 +21,12 @@ import { FLAG } from './wire.ts';
 
 /** Errors are Faults. */
 export async function send(job: Job): Promise<Receipt> {
+  const { remote, path, options } = job;
+  const temp = tempPath(path, options.token);
+  return await remote.memory.alone(temp, options.signal, () => sendAlone(job));
+}
+
+async function sendAlone(job: Job): Promise<Receipt> {
   await using reader = await job.source.open(job.options.signal);
   const targets = new Targets(job, reader);
   if (job.remote.memory.renames) {
@@ -70,7 +76,7 @@ async function sendByTemporary(
 async function upload(job: Job, reader: SourceReader, temp: FilePath): Promise<Uploaded> {
   const { remote, options, sizeBytes } = job;
   if (sizeBytes > SMALL_BYTES) return await uploadResumable(job, reader, temp);
-  return await uploadSmall(job, reader, () => createTemp(remote, temp, options.mode));
+  return await uploadSmall(job, reader, () => createTemp(remote, temp, job.path, options.mode));
 }
 
 async function uploadResumable(job: Job, reader: SourceReader, temp: FilePath): Promise<Uploaded> {
@@ -81,8 +87,8 @@ async function uploadResumable(job: Job, reader: SourceReader, temp: FilePath): 
   const start = resumed?.start ?? 0;
   const handle =
     resumed === undefined
-      ? await createTemp(remote, temp, options.mode)
-      : await openInFolder(remote, temp, () => remote.wire.open(temp, FLAG.write));
+      ? await createTemp(remote, temp, job.path, options.mode)
+      : await openInFolder(remote, job.path, () => remote.wire.open(temp, FLAG.write));
   options.progress(start);
   const note = (contiguous: number): Promise<void> =>
     options.checkpoint(noteFor(contiguous, helpers.length > 0));

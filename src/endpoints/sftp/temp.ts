@@ -34,12 +34,20 @@ export function tryPath(path: FilePath, token: string): FilePath {
   return inFolderOf(path, `${OWN_PREFIX}${token}.try`);
 }
 
-/** Opens a new, empty temporary for writing; one that is left there is removed first. Makes missing folders. */
-export async function createTemp(remote: Remote, temp: FilePath, mode: number | undefined): Promise<Handle> {
+/**
+ * Opens a new, empty temporary for writing; one that is left there is removed first. Makes missing folders.
+ * @param path the final name, for messages
+ */
+export async function createTemp(
+  remote: Remote,
+  temp: FilePath,
+  path: FilePath,
+  mode: number | undefined,
+): Promise<Handle> {
   const { wire } = remote;
   const flags = FLAG.write | FLAG.create | FLAG.exclusive;
   let leftover = false;
-  return await openInFolder(remote, temp, async () => {
+  return await openInFolder(remote, path, async () => {
     try {
       return await wire.open(temp, flags, mode);
     } catch (error) {
@@ -54,7 +62,7 @@ export async function createTemp(remote: Remote, temp: FilePath, mode: number | 
   });
 }
 
-/** Runs `open`, and again after its folder was made when that is missing. Errors are Faults. */
+/** Runs `open`, and again after the folder of `path` was made when that is missing. Errors are Faults. */
 export async function openInFolder(
   remote: Remote,
   path: FilePath,

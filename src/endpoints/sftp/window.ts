@@ -3,7 +3,8 @@
  * stays small and that a small file does not wait long behind a large one. First come, first served.
  */
 
-import { Fault, throwIfAborted } from '../../sync/errors.ts';
+import { abortFault } from '../../roads/road.ts';
+import { type Fault, throwIfAborted } from '../../sync/errors.ts';
 
 /** More than OpenSSH's channel window of 2 MiB, which is what a connection can carry in a round trip. */
 const WINDOW_BYTES = 3 * 1024 * 1024;
@@ -91,9 +92,7 @@ export function takeRoom(windows: readonly Window[], bytes: number, signal: Abor
     };
     const onAbort = (): void => {
       end();
-      reject(
-        signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
-      );
+      reject(abortFault(signal));
     };
     const waiter: Waiter = {
       bytes,

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { describe, test } from 'node:test';
+import { commandRoad, expand } from '../../src/roads/command.ts';
+import { Fault } from '../../src/sync/errors.ts';
+import { temporaryFolder } from '../support/files.ts';
+import { until, within } from '../support/until.ts';
+
+const calm = new AbortController().signal;
+const target = {
+  host: 'server.example',
+  port: 2222,
+  user: 'anne',
+  env: { PATH: process.env.PATH, MARK: 'set' },
+};
+
+async function output(command: string | readonly string[]): Promise<string> {
+  const duplex = await commandRoad({ ...target, command }).open(calm);
+  return String(Buffer.concat(await Array.fromAsync(duplex)));
+}
+
+async function failure(command: string | readonly string[]): Promise<Fault> {
+  const error = await output(command).catch((reason: unknown) => reason);
+  if (!(error instanceof Fault)) assert.fail(`expected a Fault, got ${error}`);
+  return error;
+}
+
+function shell(script: string): readonly string[] {
+  return ['/bin/sh', '-c', script];
+}
+
+describe('the road through a proxy command', () => {
+  test('replaces %h, %p, %r and %%', () => {
+    assert.equal(expand('x %h:%p %r 100%% %q', target), 'x server.example:2222 anne 100% %q');
+  });
+
+  test('starts a list without a shell, and a string with one', async () => {
+    assert.equal(await output(['printf', '%s', '%h $MARK;']), 'server.example $MARK;');
+    assert.equal(await output('printf "%%s" "%r $MARK"'), 'anne set');
+  });
+
+  test('carries bytes both ways, more than any pipe holds', async () => {
+    const duplex = await commandRoad({ ...target, command: ['cat'] }).open(calm);
+    const bytes = Buffer.alloc(3_000_000, 'abcdefg');
+    duplex.end(bytes);
+    assert.ok(Buffer.concat(await Array.fromAsync(duplex)).equals(bytes));
+  });
+
+  test('says what the program wrote to stderr when it fails', async () => {
+    const fault = await failure(shell('echo "Unable to locate credentials" >&2; exit 253'));
+    assert.deepEqual([fault.kind, fault.code], ['unreachable', 'PROXY_COMMAND']);
+    assert.match(fault.message, /exit code 253: Unable to locate credentials/);
+    assert.match(fault.advice ?? '', /AWS credentials/);
+    const mute = await failure(shell('echo "not today" >&2'));
+    assert.match(mute.message, /exit code 0: not today/, 'it never got to speak to the server');
+  });
+
+  test('says when the program is not installed', async () => {
+    const list = await failure(['no-such-program', '%h']);
+    assert.deepEqual([list.kind, list.code], ['rejected', 'ENOENT']);
+    const string = await failure('no-such-program %h');
+    assert.match(string.advice ?? '', /install it/);
+  });
+
+  test('ends the program, and what it started, with the connection', async () => {
+    await using folder = await temporaryFolder('command');
+    // It ignores SIGTERM, and so does the child that it leaves behind.
+    const script = `trap '' TERM; sleep 300 & echo $! > ${folder.path}/child; echo $$ > ${folder.path}/self; echo ready; wait`;
+    const duplex = await commandRoad({ ...target, command: shell(script) }).open(calm);
+    duplex.on('error', () => undefined);
+    await until('the program to start', async () => (await readdir(folder.path)).length === 2);
+    const pids = await Promise.all(
+      ['self', 'child'].map(async (name) => Number(await readFile(`${folder.path}/${name}`, 'utf8'))),
+    );
+    duplex.destroy();
+    await within(
+      15_000,
+      'the end',
+      until('all to be gone', () => pids.every((pid) => !alive(pid))),
+    );
+  });
+});
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
