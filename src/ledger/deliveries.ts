@@ -1,12 +1,21 @@
 /** Deliveries as a scan and a person see them: which version of a path is known, what is owed anew, what is put back. */
 
 import { sameVersion } from '../endpoints/endpoint.ts';
-import type { Delivery, NewDelivery } from '../sync/delivery.ts';
+import type { Delivery, FaultNote, NewDelivery } from '../sync/delivery.ts';
 import type { FilePath } from '../sync/names.ts';
 import type { Database, Row } from './database.ts';
 import type { Known } from './ledger.ts';
 import type { Names } from './names.ts';
-import { DELIVERY_COLUMNS, deliveryOf, limitValue, numberOf, stateOf, textOf, textValue } from './rows.ts';
+import {
+  DELIVERY_COLUMNS,
+  deliveryOf,
+  faultValues,
+  limitValue,
+  numberOf,
+  stateOf,
+  textOf,
+  textValue,
+} from './rows.ts';
 
 const LATEST = `SELECT id, state, target, size_bytes, mtime_ms, tag, error_kind FROM deliveries INDEXED BY by_path
   WHERE destination = ? AND job = ? AND path = ? ORDER BY id DESC LIMIT 1`;
@@ -21,6 +30,12 @@ const COUNT = `INSERT INTO totals (endpoint, job, open_files, open_bytes) VALUES
 const SUPERSEDE = `UPDATE deliveries INDEXED BY unfinished
   SET state = 'superseded', open = 0, owner = NULL, forgettable = 1, updated_at_ms = ?
   WHERE open > 0 AND endpoint = ? AND job = ? AND path = ? AND state <> 'sending' AND destination = ?`;
+
+const DISOWN = `UPDATE deliveries INDEXED BY unfinished
+  SET state = 'superseded', open = 0, owner = NULL, forgettable = 1, updated_at_ms = ?,
+    error_kind = ?, error_code = ?, error_message = ?, error_advice = ?
+  WHERE open > 0 AND endpoint = ? AND job = ? AND state <> 'sending'
+    AND destination NOT IN (SELECT value FROM json_each(?))`;
 
 const RETRY = `UPDATE deliveries SET state = 'due', open = 1, generation = generation + 1, attempts = 0, cuts = 0,
     next_at_ms = ?, updated_at_ms = ?, error_kind = NULL, error_code = NULL, error_message = NULL, error_advice = NULL
@@ -62,6 +77,21 @@ export class Deliveries {
       this.#count(made);
       return made;
     });
+  }
+
+  disown(job: string, destinations: readonly string[], why: FaultNote, nowMs: number): number {
+    const jobId = this.#names.find(job);
+    if (jobId === undefined) return 0;
+    const kept = JSON.stringify(destinations.flatMap((name) => this.#names.find(name) ?? []));
+    return this.#db.write(() =>
+      this.#db
+        .all('SELECT endpoint FROM totals WHERE job = ? AND open_files + failed_files > 0', jobId)
+        .reduce(
+          (sum, [endpoint]) =>
+            sum + this.#db.run(DISOWN, nowMs, ...faultValues(why), numberOf(endpoint), jobId, kept).changes,
+          0,
+        ),
+    );
   }
 
   get(id: number): Delivery | undefined {

@@ -112,6 +112,11 @@ export interface Ledger extends Disposable {
    * itself. Where the latest already has that version and target, and is not `vanished` (see `Known`), nothing is made. Returns those made.
    */
   owe(deliveries: readonly NewDelivery[], nowMs: number): readonly Delivery[];
+  /**
+   * The job has only these destinations by now: what is due, queued or failed to any other becomes superseded, for that
+   * reason and as `vanished` (see `Known`), so that it is owed anew should the destination come back. What is sending stays. Returns how many.
+   */
+  disown(job: string, destinations: readonly string[], why: FaultNote, nowMs: number): number;
 
   /** Marks due deliveries `queued` by this owner, oldest first, and returns them. Atomic between processes. */
   take(options: TakeOptions): readonly Delivery[];

@@ -45,6 +45,7 @@ export function ledgerOn(db: Database, folder: string, now: () => number, ownerI
     owner: owner.id,
     latest: (job, destination, path) => deliveries.latest(job, destination, path),
     owe: (owed, nowMs) => deliveries.owe(owed, nowMs),
+    disown: (job, destinations, why, nowMs) => deliveries.disown(job, destinations, why, nowMs),
     take: (options) => taking.take(options),
     queuedBefore: (endpoint, beforeMs, limit) => taking.queuedBefore(endpoint, beforeMs, limit),
     claim: (id, generation, nowMs) => attempts.claim(id, generation, nowMs),

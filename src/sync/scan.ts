@@ -14,7 +14,7 @@ import { type NewDelivery, noteOf } from './delivery.ts';
 import { asFault, Fault } from './errors.ts';
 import type { Events, ScanSummary } from './events.ts';
 import { type Examination, examineAll, examineSome, type Finding } from './examine.ts';
-import type { Job } from './job.ts';
+import { destinationOf, type Job } from './job.ts';
 import { isUnmounted, mountPointOf } from './mounts.ts';
 import { type FilePath, folderOf } from './names.ts';
 import type { Places } from './places.ts';
@@ -66,6 +66,7 @@ export class Scanner implements AsyncDisposable {
   #mountTimer: NodeJS.Timeout | undefined;
   #refused: Pick<Request, 'whole' | 'paths'> = NOTHING;
   #alarmed = false;
+  #disowned = false;
 
   constructor(options: ScannerOptions) {
     this.#options = options;
@@ -139,6 +140,7 @@ export class Scanner implements AsyncDisposable {
     const startedMs = now();
     const tally = { files: 0, owed: 0, owedBytes: 0, left: 0 };
     try {
+      this.#disown();
       await using place = await places.open(this.job.from.endpoint, this.#stop.signal);
       await this.#assertMounted(place.session);
       const examination: Examination = {
@@ -209,6 +211,15 @@ export class Scanner implements AsyncDisposable {
     for (const delivery of made) events.emit('owed', delivery);
     if (made.length > 0) onOwed(new Set(made.map((delivery) => delivery.endpoint)));
     return made;
+  }
+
+  /** What is still owed to destinations that the job had before it was edited. Once: an edited job gets a new scanner. */
+  #disown(): void {
+    if (this.#disowned) return;
+    const { ledger, now } = this.#options;
+    const why = noteOf(new Fault('vanished', `job ${this.job.name} does not deliver there any more`));
+    ledger.disown(this.job.name, this.job.to.map(destinationOf), why, now());
+    this.#disowned = true;
   }
 
   #reportLeft(path: FilePath, kind: string, why: string, tally: { left: number }): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { endpointOf, type Home, makeHome } from '../support/ferry.ts';
 import { assertNoLeftovers, contentOf, filesOf, sha256Of } from '../support/files.ts';
+import { freePort } from '../support/ports.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 
 describe('ferry run', () => {
@@ -186,6 +187,34 @@ describe('ferry run', () => {
       (await home.ferry(['history', '--json'])).lines().map((row) => row.state),
       ['due'],
     );
+  });
+
+  test('owes nothing to a destination that the job does not have any more, until it comes back', async () => {
+    await using home = await homeWith({}, 'kept');
+    await home.endpoints({
+      server: endpointOf(server),
+      down: endpointOf(server, { port: await freePort() }),
+    });
+    const kept = { endpoint: 'server', path: join(server.folder, 'kept') };
+    const both = { to: [kept, { endpoint: 'down', path: join(server.folder, 'back') }] };
+    const job = { from: './outbox', settle: '0s', after: 'delete' };
+    await home.job('drop', { ...job, ...both });
+    await writeFile(join(home.outbox, 'f'), 'x');
+    await writeFile(join(home.outbox, 'g'), 'y');
+    assert.equal((await home.ferry(['run', 'drop'])).code, 3);
+
+    await home.job('drop', { ...job, to: kept, match: ['f'] });
+    const without = await home.ferry(['run', 'drop', '--json', '--timeout', '60s']);
+    assert.equal(without.code, 0, without.stderr);
+    assert.deepEqual(await filesOf(home.outbox), ['g'], 'all destinations that are left have f');
+    const [status] = (await home.ferry(['status', '--json'])).lines();
+    assert.equal(status?.owed, 0);
+
+    await home.endpoints({ server: endpointOf(server), down: endpointOf(server) });
+    await home.job('drop', { ...job, ...both });
+    assert.equal((await home.ferry(['run', 'drop'])).code, 0);
+    assert.deepEqual(await filesOf(join(server.folder, 'back')), ['g']);
+    assert.deepEqual(await filesOf(home.outbox), []);
   });
 
   test('refuses to call a source that is gone an empty one', async () => {

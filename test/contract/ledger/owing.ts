@@ -1,7 +1,7 @@
 /** What is known of a path, and when it is owed anew. */
 
 import assert from 'node:assert/strict';
-import type { Outcome } from '../../../src/sync/delivery.ts';
+import { noteOf, type Outcome } from '../../../src/sync/delivery.ts';
 import type { FaultKind } from '../../../src/sync/errors.ts';
 import {
   arrived,
@@ -157,6 +157,29 @@ export function oweContract(contract: Contract): void {
       assert.equal(ledger.latest(gone.job, gone.destination, 'a')?.vanished, false);
     });
   }
+
+  contract('disowns what a job owes to destinations that it has no more', async ({ ledger }) => {
+    const gone = { endpoint: 'gone', destination: 'gone:/in' };
+    const failure = await ended(ledger, file('failed', gone), failed());
+    owe(ledger, file('queued', gone));
+    const [entry] = take(ledger, { endpoint: 'gone' });
+    assert.ok(entry);
+    const due = owe(ledger, file('due', gone));
+    const moved = owe(ledger, file('moved', { destination: 'server:/before' }));
+    const kept = [owe(ledger, file('kept')), owe(ledger, file('due', { ...gone, job: 'another' }))];
+
+    const why = noteOf(fault('vanished'));
+    assert.equal(ledger.disown(failure.job, [file('kept').destination], why, T0 + 9), 4);
+    for (const { id } of [failure, entry, due, moved]) {
+      assert.equal(ledger.get(id)?.state, 'superseded');
+      assert.deepEqual(ledger.get(id)?.error, why);
+    }
+    for (const { id, state } of kept) assert.equal(ledger.get(id)?.state, state);
+    assert.equal(ledger.open([failure.job]), 1);
+    assert.equal(ledger.claim(entry.id, entry.generation, T0 + 9), undefined);
+    assert.equal(ledger.disown(failure.job, [file('kept').destination], why, T0 + 9), 0);
+    assert.equal(ledger.owe([file('due', gone)], T0 + 10).length, 1, 'owed anew when it comes back');
+  });
 
   contract('a newer version takes the place of one that is due, queued or failed', async ({ ledger }) => {
     const due = owe(ledger, file('due', { endpoint: 'other' }));
