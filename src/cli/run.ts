@@ -114,29 +114,33 @@ async function carry(
     );
     scanners.set(job.name, scanner);
   }
+  // A source that does not answer must not hold up a stop.
+  stop.addEventListener(
+    'abort',
+    () => {
+      for (const scanner of scanners.values()) void scanner[Symbol.asyncDispose]();
+    },
+    { once: true },
+  );
   const looked = await Promise.all([...scanners.values()].map((scanner) => look(scanner, stop)));
   for (const fault of looked) if (fault !== undefined) outlook.sourceFailed(fault);
-  for (const { job, waiting } of scanners.values()) tallies.get(job.name)?.left(waiting);
   await outlook.done(stop, () =>
-    [...scanners.values()].every((scanner) => scanner.waiting === 0 || stop.aborted),
+    [...scanners.values()].every((scanner) => !scanner.mayFind(scanner.job.settleMs + SETTLE_SLACK_MS)),
   );
+  for (const { job, waiting } of scanners.values()) tallies.get(job.name)?.left(waiting);
   await engine.deliveries.stop({ deadlineMs: stop.aborted ? 0 : 60_000 });
   if (!stop.aborted) await Promise.all([...engine.targets].map((endpoint) => engine.tidy(endpoint, stop)));
   return outlook.carried();
 }
 
-/** One look at the source, and for files that are still settling as long as they need. */
+/** Resolves to what went wrong, if anything did. */
 async function look(scanner: Scanner, stop: AbortSignal): Promise<Fault | undefined> {
   try {
     await scanner.scanAll('run');
+    return undefined;
   } catch (error) {
     return asFault(error, stop);
   }
-  const deadline = performance.now() + scanner.job.settleMs + SETTLE_SLACK_MS;
-  while (scanner.waiting > 0 && performance.now() < deadline && !stop.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return undefined;
 }
 
 function warmUp(setup: Setup, jobs: ReadonlyMap<string, Job>, signal: AbortSignal): void {

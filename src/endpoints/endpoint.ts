@@ -29,7 +29,12 @@ export interface Capabilities {
   readonly asynchronous: boolean;
   /** Names that are not UTF-8 can be carried. */
   readonly byteNames: boolean;
+  /** How far the clock that dates its files may be off this host's; 0 where it is this host's own. */
+  readonly clockSkewMs: number;
 }
+
+/** What to expect of a server's clock: one that is further off breaks more than Ferry. */
+export const SERVER_CLOCK_SKEW_MS = 10 * 60_000;
 
 /** One version of a file. Two versions are the same when size, mtime and inode (or tag) are. */
 export interface FileVersion {
@@ -80,6 +85,8 @@ export interface SourceFile {
   /** For messages: the path in the job. */
   readonly path: FilePath;
   readonly version: FileVersion;
+  /** It lies on this host: reading it twice costs little. */
+  readonly near?: boolean;
   /** @throws Fault `vanished` | `changed` (it is another version already) | `permanent` (not readable) */
   open(signal: AbortSignal): Promise<SourceReader>;
 }

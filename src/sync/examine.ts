@@ -118,7 +118,12 @@ function whenReady(
   due: Verdict,
 ): Finding | Promise<Finding> {
   if (look.job.done !== undefined) return whenMarked(look, path, entry, due);
-  const lookAgainMs = look.settling.lookAgainMs(path, entry, look.now());
+  const lookAgainMs = look.settling.lookAgainMs(
+    path,
+    entry,
+    look.now(),
+    look.session.capabilities.clockSkewMs,
+  );
   if (lookAgainMs === undefined) return { path, entry, verdict: due };
   return { path, entry, verdict: { is: 'waiting', lookAgainMs, why: 'still settling' } };
 }

@@ -81,6 +81,20 @@ export class Scanner implements AsyncDisposable {
   }
 
   /**
+   * Whether there may be more to find: a look is under way or overdue, or a file is settling that was first seen less
+   * than `patienceMs` ago. One that never settles is not waited for.
+   */
+  mayFind(patienceMs: number): boolean {
+    if (this.#running !== undefined) return true;
+    const nowMs = this.#options.now();
+    for (const [path, lookAgainMs] of this.#waiting) {
+      const seenMs = this.#settling.firstSeenMs(path) ?? 0;
+      if (lookAgainMs <= nowMs || nowMs - seenMs < patienceMs) return true;
+    }
+    return false;
+  }
+
+  /**
    * Looks at the whole source.
    * @throws Fault when it cannot be listed (also shown as an alarm), `aborted` when the scanner was stopped
    */

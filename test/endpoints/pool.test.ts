@@ -13,7 +13,12 @@ class Place {
   connects = 0;
   readonly endpoint: Endpoint;
 
-  constructor(options: { filesInFlight: number; connections: number; idleMs?: number; positionalWrites?: boolean }) {
+  constructor(options: {
+    filesInFlight: number;
+    connections: number;
+    idleMs?: number;
+    positionalWrites?: boolean;
+  }) {
     const capabilities: Capabilities = {
       atomicRename: true,
       commitsAtClose: false,
@@ -24,6 +29,7 @@ class Place {
       setsMtime: true,
       asynchronous: false,
       byteNames: false,
+      clockSkewMs: 0,
     };
     this.endpoint = {
       name: 'place',
@@ -61,7 +67,13 @@ class Place {
       archive: unused,
       [Symbol.asyncDispose]: async () => void (record.closed = true),
     };
-    this.opened.push({ session, get closed() { return record.closed; }, fail: record.fail });
+    this.opened.push({
+      session,
+      get closed() {
+        return record.closed;
+      },
+      fail: record.fail,
+    });
     return session;
   }
 }
@@ -98,7 +110,16 @@ describe('a pool', () => {
     const second = lease(pool, 1_000 * MIB);
     const small = await lease(pool, 10);
     small.release();
-    assert.equal(await Promise.race([second.then(() => 'admitted', () => 'refused'), Promise.resolve('waiting')]), 'waiting');
+    assert.equal(
+      await Promise.race([
+        second.then(
+          () => 'admitted',
+          () => 'refused',
+        ),
+        Promise.resolve('waiting'),
+      ]),
+      'waiting',
+    );
   });
 
   test('lends idle sessions to a large file where ranges can be written', async () => {
@@ -135,7 +156,10 @@ describe('a pool', () => {
 
   test('tells all who wait when no connection can be made, and tries anew for the next', async () => {
     const place = new Place({ filesInFlight: 1, connections: 2 });
-    place.refuse = new Fault('unreachable', 'refused', { code: 'ECONNREFUSED', advice: 'look at the security group' });
+    place.refuse = new Fault('unreachable', 'refused', {
+      code: 'ECONNREFUSED',
+      advice: 'look at the security group',
+    });
     await using pool = new Pool(place.endpoint);
     const results = await Promise.allSettled([lease(pool), lease(pool), lease(pool)]);
     for (const result of results) {

@@ -44,6 +44,7 @@ const CAPABILITIES: Capabilities = {
   setsMtime: true,
   asynchronous: false,
   byteNames: true,
+  clockSkewMs: 0,
 };
 
 export function createLocal(settings: LocalSettings, context: Pick<EndpointContext, 'name'>): Endpoint {

@@ -6,13 +6,14 @@
 import { join } from 'node:path';
 import { throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
-import type {
-  CallOptions,
-  Capabilities,
-  Endpoint,
-  EndpointContext,
-  ProbeStep,
-  Session,
+import {
+  type CallOptions,
+  type Capabilities,
+  type Endpoint,
+  type EndpointContext,
+  type ProbeStep,
+  SERVER_CLOCK_SKEW_MS,
+  type Session,
 } from '../endpoint.ts';
 import { type SandboxServer, startServer } from './server.ts';
 import type { SandboxSettings } from './settings.ts';
@@ -35,6 +36,7 @@ const EXPECTED: Capabilities = {
   setsMtime: true,
   asynchronous: false,
   byteNames: true,
+  clockSkewMs: SERVER_CLOCK_SKEW_MS,
 };
 
 interface Running {

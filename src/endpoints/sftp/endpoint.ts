@@ -6,13 +6,14 @@ import { jumpRoad } from '../../roads/jump.ts';
 import { hostPort, type Passed, type Road } from '../../roads/road.ts';
 import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
-import type {
-  CallOptions,
-  Capabilities,
-  Endpoint,
-  EndpointContext,
-  ProbeStep,
-  SeenHostKey,
+import {
+  type CallOptions,
+  type Capabilities,
+  type Endpoint,
+  type EndpointContext,
+  type ProbeStep,
+  SERVER_CLOCK_SKEW_MS,
+  type SeenHostKey,
 } from '../endpoint.ts';
 import { type ConnectPlan, connect, shownHostKeys } from './connect.ts';
 import type { Dialled } from './dial.ts';
@@ -208,5 +209,6 @@ function expected(settings: SftpSettings): Capabilities {
     setsMtime: !aws,
     asynchronous: false,
     byteNames: !aws,
+    clockSkewMs: SERVER_CLOCK_SKEW_MS,
   };
 }

@@ -2,16 +2,17 @@
 
 import type { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
-import type {
-  CallOptions,
-  Capabilities,
-  Entry,
-  FileVersion,
-  ListOptions,
-  SendOptions,
-  SendResult,
-  Session,
-  SourceFile,
+import {
+  type CallOptions,
+  type Capabilities,
+  type Entry,
+  type FileVersion,
+  type ListOptions,
+  SERVER_CLOCK_SKEW_MS,
+  type SendOptions,
+  type SendResult,
+  type Session,
+  type SourceFile,
 } from '../endpoint.ts';
 import { archive, remove, stat } from './after.ts';
 import { bounded } from './bounded.ts';
@@ -55,6 +56,7 @@ export class SftpSession implements Session {
       setsMtime: traits.setsMtime,
       asynchronous: false,
       byteNames: wire.byteNames && traits.kind !== 'aws-transfer',
+      clockSkewMs: SERVER_CLOCK_SKEW_MS,
     };
     return this.#capabilities;
   }
