@@ -37,10 +37,8 @@ export async function history(cli: Cli, _names: readonly string[], options: Opti
     for (const attempt of ledger.attempts(delivery.id)) {
       const took = `${attempt.endedAtMs - attempt.startedAtMs} ms`;
       const error = attempt.error === undefined ? '' : `  ${attempt.error.message}`;
-      line(
-        cli.stdout,
-        `      ${time(attempt.startedAtMs)}  ${attempt.outcome}  ${took}${attempt.counted ? '' : '  (not counted)'}${error}`,
-      );
+      const free = attempt.counted || attempt.outcome === 'delivered' ? '' : '  (not counted)';
+      line(cli.stdout, `      ${time(attempt.startedAtMs)}  ${attempt.outcome}  ${took}${free}${error}`);
     }
   }
   return EXIT.ok;

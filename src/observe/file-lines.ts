@@ -48,7 +48,12 @@ export function failedLine(delivery: Delivery, fault: Fault, color: boolean): st
 
 export function retryLine(delivery: Delivery, fault: Fault, afterMs: number, color: boolean): string {
   const what = `${clean(delivery.path)} → ${clean(delivery.endpoint)}: ${clean(fault.message)}`;
-  return `${paint(color, 'yellow', '!')} ${what}; again in ${formatDuration(afterMs)}`;
+  return `${paint(color, 'yellow', '!')} ${what}; ${nextTry(fault, afterMs)}`;
+}
+
+/** What was refused waits for a person, with the endpoint, however soon the file itself may go. */
+export function nextTry(fault: Fault, afterMs: number): string {
+  return fault.kind === 'rejected' ? 'stays due until someone acts' : `again in ${formatDuration(afterMs)}`;
 }
 
 export function downLine(

@@ -4,6 +4,7 @@ import type { Delivery } from '../sync/delivery.ts';
 import type { Fault } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import { printable } from '../sync/names.ts';
+import { nextTry } from './file-lines.ts';
 import { formatBytes, formatCount, formatDuration } from './format.ts';
 import { listen } from './listen.ts';
 import type { Log } from './log.ts';
@@ -50,7 +51,7 @@ export function logEvents(log: Log, events: Events): Disposable {
       );
     },
     attemptFailed: (delivery, fault, afterMs) => {
-      const next = afterMs === undefined ? '' : `; again in ${formatDuration(afterMs)}`;
+      const next = afterMs === undefined ? '' : `; ${nextTry(fault, afterMs)}`;
       log.warn(
         { event: 'attemptFailed', ...about(delivery), ...because(fault), afterMs },
         `could not deliver ${names(delivery)}: ${fault.message}${next}`,

@@ -55,6 +55,9 @@ describe('ferry run', () => {
     assert.equal(row.remotePath, join(server.folder, 'once', 'a', 'b', 'big.bin'));
     assert.equal(row.attempts, 1);
     assert.equal(row.error, null);
+    const { stdout } = await home.ferry(['history', '--attempts']);
+    assert.match(stdout, /delivered {2}\d+ ms$/m);
+    assert.doesNotMatch(stdout, /not counted/);
     await assertNoLeftovers(server.folder);
   });
 

@@ -130,6 +130,16 @@ describe('elsewhere', () => {
     );
   });
 
+  test('does not promise to try again soon what was refused', async () => {
+    using shown = await showing(false);
+    const { events, screen } = shown;
+    const one = delivery(1);
+    events.emit('owed', one);
+    events.emit('sending', one);
+    events.emit('attemptFailed', one, new Fault('rejected', 'wrong password'), 0);
+    assert.equal(screen.written, '! file-1.csv → app-server: wrong password; stays due until someone acts\n');
+  });
+
   test('2,000 files at once: some lines, then a summary', async () => {
     using shown = await showing(false);
     const { events, screen, progress } = shown;
