@@ -49,5 +49,7 @@ function placeText(place: Place, { config, addresses }: BannerOptions): string {
   const root = entry === undefined ? undefined : rootOf(entry);
   if (root !== undefined) return printable(joinPath(root, place.path));
   const address = addresses.get(place.endpoint) ?? place.endpoint;
+  // A sandbox keeps its files here, too: show where to look.
+  if (entry?.kind === 'sandbox') return printable(joinPath(address.replace(/^sandbox /, ''), place.path));
   return `${place.endpoint}:${printable(place.path)}  (${address})`;
 }
