@@ -39,6 +39,10 @@ export interface Job {
   readonly conflict: 'replace' | 'skip' | 'rename' | 'fail';
   readonly verify: 'size' | 'checksum';
   readonly retry: { readonly attempts: number; readonly delayMs: number; readonly maxDelayMs: number };
+  /**
+   * `name`, `mtime`: one file at a time to each endpoint, the first of those that are owed. Nothing overtakes a file that is
+   * tried again; once it has failed the next one goes, and a `ferry retry` sends it out of turn.
+   */
   readonly order: 'none' | 'name' | 'mtime';
   readonly preserve: { readonly mtime: boolean; readonly mode: boolean };
   /** How long ended deliveries are remembered. */

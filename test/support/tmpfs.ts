@@ -12,6 +12,8 @@ export interface MountedFolder extends AsyncDisposable {
   readonly path: string;
   /** Makes it read-only, or writable again. */
   readOnly(on: boolean): Promise<void>;
+  /** Makes it larger, or smaller, than it was. */
+  resize(sizeBytes: number): Promise<void>;
 }
 
 /** Shows the files of a folder at another, empty one, as a share that can come and go with its files. */
@@ -42,6 +44,9 @@ export async function mountTmpfs(sizeBytes: number, at?: string): Promise<Mounte
     path,
     readOnly: async (on) => {
       await run('mount', ['-o', `remount,${on ? 'ro' : 'rw'}`, path]);
+    },
+    resize: async (bytes) => {
+      await run('mount', ['-o', `remount,size=${bytes}`, path]);
     },
     [Symbol.asyncDispose]: async () => {
       await run('umount', ['-l', path]);
