@@ -28,23 +28,30 @@ async function main(filters: readonly string[]): Promise<number> {
   const files = globSync('test/**/*.test.ts', { cwd: root })
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
     .sort();
-  const results = await runAll(files.map((file) => join(root, file)));
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const results = await runAll(
+    files.map((file) => join(root, file)),
+    stop.signal,
+  );
   for (const { report } of results) if (report !== '') console.log(`\n${report}`);
 
   const passed = sum(results.map((result) => result.passed));
   const failed = sum(results.map((result) => result.failed));
+  if (stop.signal.aborted) console.log('Stopped before all was run');
   if (files.length === 0) console.log(`No test file matches ${filters.join(' ')}`);
   console.log(`\n${passed} passed, ${failed} failed`);
-  return failed > 0 || passed === 0 ? 1 : 0;
+  return failed > 0 || passed === 0 || stop.signal.aborted ? 1 : 0;
 }
 
 /** A few files at a time; a line for each as it ends. */
-async function runAll(files: readonly string[]): Promise<readonly FileResult[]> {
+async function runAll(files: readonly string[], stop: AbortSignal): Promise<readonly FileResult[]> {
   const results: FileResult[] = [];
   const waiting = files.values();
   const work = async (): Promise<void> => {
     for (const file of waiting) {
-      const result = await runFile(file, root);
+      if (stop.aborted) return;
+      const result = await runFile(file, root, stop);
       results.push(result);
       const verdict =
         result.failed === 0 ? `${result.passed} ok` : `${result.failed} FAILED, ${result.passed} ok`;

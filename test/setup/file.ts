@@ -20,7 +20,8 @@ export interface FileResult {
   readonly report: string;
 }
 
-export async function runFile(file: string, root: string): Promise<FileResult> {
+/** @param stop ends the file's process; what it leaves is cleared all the same */
+export async function runFile(file: string, root: string, stop: AbortSignal): Promise<FileResult> {
   const name = relative(root, file);
   const sandbox = makeSandbox();
   const troubles: string[] = [];
@@ -48,7 +49,7 @@ export async function runFile(file: string, root: string): Promise<FileResult> {
     files: [file],
     isolation: 'process',
     timeout: TEST_TIMEOUT_MS,
-    signal: AbortSignal.timeout(FILE_TIMEOUT_MS),
+    signal: AbortSignal.any([stop, AbortSignal.timeout(FILE_TIMEOUT_MS)]),
     cwd: root,
     env: environment(sandbox.folder),
   });
