@@ -17,6 +17,7 @@ export function sourceOf(disk: Disk, root: Root, path: FilePath, version: FileVe
   return {
     path,
     version,
+    near: true,
     open: (signal) => disk.bounded(signal, () => open(disk, root, path, version)),
   };
 }

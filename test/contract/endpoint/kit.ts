@@ -81,6 +81,8 @@ export interface ContractSetup extends AsyncDisposable, RemoteFolder {
   readonly endpoint: Endpoint;
   /** Names have no folders between them (keys): what needs a folder in the way is not asked. */
   readonly flat?: boolean;
+  /** The place dates its files itself; the time that a writer gives them is kept beside them. */
+  readonly datesFiles?: boolean;
   /** Files have Unix permission bits there. */
   readonly modes?: boolean;
   /** True for names that the place cannot hold: they must be refused for good, in words. */

@@ -28,7 +28,7 @@ export function readContract(contract: Contract, setup: ContractSetup): void {
       const entry = found.get(name);
       assert.equal(entry?.kind, 'file', name);
       assert.equal(entry?.version.sizeBytes, size);
-      assert.equal(entry?.version.mtimeMs, OLD_MS);
+      if (setup.datesFiles !== true) assert.equal(entry?.version.mtimeMs, OLD_MS);
       assert.deepEqual((await place.session.stat(place.path(name), calm))?.version, entry?.version);
     }
     if (setup.flat !== true) {
@@ -49,7 +49,10 @@ export function readContract(contract: Contract, setup: ContractSetup): void {
   });
 
   contract('lists 3,000 files of one folder, and can be left in the middle', async (place) => {
-    for (let i = 0; i < 3000; i += 1) await place.outside.write(`many/${i}`, 'x');
+    for (let i = 0; i < 3000; i += 50) {
+      const names = Array.from({ length: 50 }, (_, n) => `many/${i + n}`);
+      await Promise.all(names.map((name) => place.outside.write(name, 'x')));
+    }
     assert.equal((await listed(place.session, place.path('many'))).size, 3000);
     for await (const entry of place.session.list(place.path('many'), calm)) {
       assert.equal(entry.kind, 'file');
