@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { lstat, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { OWN_PREFIX } from '../../src/sync/names.ts';
 import { type FaultProxy, startFaultProxy, type Trouble } from '../support/fault-proxy.ts';
 import { endpointOf, type Home, makeHome } from '../support/ferry.ts';
 import { assertNoLeftovers, contentOf, filesOf, writeContent } from '../support/files.ts';
@@ -116,7 +117,8 @@ describe('a job that keeps an order', () => {
     withLargeFile(1_000, async ({ home, inbox, disk }) => {
       const run = home.start(['run', 'drop', '--json']);
       await until('a try that failed', async () => (await attemptsAt(home, 'f07')).length > 0);
-      assert.deepEqual(await filesOf(inbox), byName.slice(0, 7));
+      const arrived = (await filesOf(inbox)).filter((name) => !name.startsWith(OWN_PREFIX));
+      assert.deepEqual(arrived, byName.slice(0, 7));
       await disk.resize(20_000_000);
       const ended = await run.ended;
       assert.equal(ended.lines()[0]?.delivered, FILES, ended.stderr);
@@ -124,12 +126,12 @@ describe('a job that keeps an order', () => {
     }));
 
   test('goes on without a file whose tries are used up', () =>
-    withLargeFile(4, async ({ home, inbox, disk }) => {
+    withLargeFile(3, async ({ home, inbox, disk }) => {
       const ended = await home.ferry(['run', 'drop', '--json']);
       assert.equal(ended.code, 1, ended.stderr);
       const { delivered, failed } = ended.lines()[0] ?? {};
       assert.deepEqual({ delivered, failed }, { delivered: FILES - 1, failed: 1 });
-      assert.equal((await attemptsAt(home, 'f07')).length, 4);
+      assert.equal((await attemptsAt(home, 'f07')).length, 3);
       const without = byName.filter((name) => name !== 'f07');
       assert.deepEqual(await arrivals(inbox), without);
 
