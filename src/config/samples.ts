@@ -32,6 +32,13 @@ try-out:
 #  password: \${file:./keys/partner.password}
 #  knownHosts: ~/.ssh/known_hosts     # instead of pinning its key with ferry trust
 
+# An S3 bucket. Credentials are those of the AWS SDK: AWS_PROFILE, AWS_ACCESS_KEY_ID …, or the role of this host.
+#bucket:
+#  type: s3
+#  bucket: my-bucket
+#  prefix: in/                        # all paths lie below it
+#  region: ap-northeast-1             # default: AWS_REGION, or the profile's
+
 # A folder under a name, such as a mounted share. Jobs may also name folders directly.
 #share:
 #  type: local
@@ -103,6 +110,20 @@ when: { cron: "*/15 * * * *" }
 after: { archive: /srv/outbox/done } # a folder on the server
 `;
 
+const INTO_S3 = `# yaml-language-server: $schema=../job.schema.json
+#
+# Into an S3 bucket: each night's backups, which may be large. A cut upload goes on where it was, and S3 verifies
+# every part. What is in the bucket already under that name is left alone.
+
+from: ./backups
+match: ["**/*.tar.zst", "**/*.sql.gz"]
+to: { endpoint: bucket, path: /backups }
+when: { cron: "30 3 * * *", timezone: Asia/Tokyo }
+settle: 1m
+conflict: fail                      # by a conditional write: not even two writers at once replace each other's file
+verify: checksum
+`;
+
 /** What works at once, for a folder that holds nothing yet. */
 export const FIRST: Readonly<Record<string, string>> = {
   'endpoints.yaml': ENDPOINTS,
@@ -114,4 +135,5 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   'examples/nightly-batch.yaml': NIGHTLY,
   'examples/watched-drop.yaml': DROP,
   'examples/fetch.yaml': FETCH,
+  'examples/into-s3.yaml': INTO_S3,
 };

@@ -101,9 +101,12 @@ describe('the samples', () => {
       await writeFile(join(jobs, name.replace('examples/', '')), uncommented(text));
     const { config, said } = await load(folder.path, { APP_KEY_PASS: 'x' });
     assert.deepEqual(said, []);
-    assert.deepEqual([...config.jobs.keys()], ['fetch', 'nightly-batch', 'outbox', 'watched-drop']);
+    assert.deepEqual(
+      [...config.jobs.keys()],
+      ['fetch', 'into-s3', 'nightly-batch', 'outbox', 'watched-drop'],
+    );
     const named = [...config.endpoints.keys()].filter((name) => !name.startsWith('folder:'));
-    assert.deepEqual(named, ['try-out', 'app-server', 'partner', 'share']);
+    assert.deepEqual(named, ['try-out', 'app-server', 'partner', 'bucket', 'share']);
     // The defaults that outbox.yaml tells of are the defaults.
     const plain = config.jobs.get('outbox');
     await writeFile(join(jobs, 'outbox.yaml'), FIRST['outbox.yaml'] ?? '');

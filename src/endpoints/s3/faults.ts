@@ -241,7 +241,7 @@ function bucketFault(answer: Answer, { bucket }: Where, make: Make): Fault | und
       'rejected',
       'KMS',
       `the KMS key cannot be used: ${firstLine(message)}`,
-      'Is sseKmsKeyId (or the bucket’s default key) right, enabled, in the bucket’s region, and does its key policy allow kms:GenerateDataKey and kms:Decrypt?',
+      "Is sseKmsKeyId (or the bucket's default key) right, enabled, in the bucket's region, and does its key policy allow kms:GenerateDataKey and kms:Decrypt?",
     );
   }
   if (code === 'InvalidStorageClass')

@@ -82,14 +82,14 @@ function stepsFor(
 const SOURCES: Readonly<Record<string, string>> = {
   CREDENTIALS_ENV_VARS: 'the environment',
   CREDENTIALS_PROFILE: 'a profile',
-  CREDENTIALS_PROFILE_PROCESS: 'a profile’s credential_process',
+  CREDENTIALS_PROFILE_PROCESS: "a profile's credential_process",
   CREDENTIALS_PROFILE_SSO: 'IAM Identity Center (SSO)',
   CREDENTIALS_SSO: 'IAM Identity Center (SSO)',
   CREDENTIALS_STS_ASSUME_ROLE: 'a role',
   CREDENTIALS_STS_ASSUME_ROLE_WEB_ID: 'a role by web identity',
   CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN: 'a role by web identity',
-  CREDENTIALS_HTTP: 'the container’s role',
-  CREDENTIALS_IMDS: 'the instance’s role',
+  CREDENTIALS_HTTP: "the container's role",
+  CREDENTIALS_IMDS: "the instance's role",
 };
 
 async function credentials(bucket: Bucket): Promise<Seen> {
@@ -162,7 +162,7 @@ async function readBack(bucket: Bucket, path: FilePath, signal: AbortSignal): Pr
       error,
       bucket.client.isAws && bucket.client.sendsChecksums
         ? 'A job that takes files from here needs it, or one with another conflict than replace.'
-        : 'Without S3’s own checksums, Ferry looks at every object that it has sent.',
+        : "Without S3's own checksums, Ferry looks at every object that it has sent.",
     );
   }
   throw new Fault('rejected', `${bucket.name}: what was read back is not what was written`, {
@@ -207,7 +207,7 @@ async function conditional(
     saw: `conditional writes ${saw}`,
     warning: true,
     advice:
-      'With conflict: skip, fail or rename, two writers who want one name at the same moment may replace each other’s file.',
+      "With conflict: skip, fail or rename, two writers who want one name at the same moment may replace each other's file.",
   };
 }
 

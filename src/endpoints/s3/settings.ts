@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { Values } from '../../config/values.ts';
 
+const BUCKET = /^(?:[a-zA-Z0-9][a-zA-Z0-9._-]{2,254}|arn:[!-~]+)$/;
 const MIB = 1024 ** 2;
 /** S3 takes no smaller part, except as the last one. */
 const SMALLEST_PART = 5 * MIB;
@@ -12,10 +13,10 @@ export function s3Settings(values: Values) {
   return z.strictObject({
     bucket: z
       .string()
-      .regex(
-        /^(?:[a-zA-Z0-9][a-zA-Z0-9._-]{2,254}|arn:[!-~]+)$/,
-        'a bucket is written by its name alone, without s3:// and without a path; an access point by its alias or ARN',
-      )
+      .refine((text) => BUCKET.test(text), {
+        error:
+          'a bucket is written by its name alone, without s3:// and without a path; an access point by its alias or ARN',
+      })
       .describe('Name of the bucket; or alias or ARN of an access point'),
     prefix: z
       .string()
@@ -27,24 +28,27 @@ export function s3Settings(values: Values) {
       .describe('Folder in the bucket below which all paths lie, such as in/'),
     region: z
       .string()
-      .regex(/^[a-z0-9-]+$/, 'a region is written as ap-northeast-1')
+      .refine((text) => /^[a-z0-9-]+$/.test(text), { error: 'a region is written as ap-northeast-1' })
       .optional()
-      .describe('Of the bucket; default: AWS_REGION or the profile’s'),
+      .describe("Of the bucket; default: AWS_REGION or the profile's"),
     profile: z.string().min(1).optional().describe('A profile of ~/.aws/config; default: AWS_PROFILE'),
     storageClass: z
       .string()
-      .regex(/^[A-Z0-9_-]+$/, 'a storage class is written as STANDARD_IA or INTELLIGENT_TIERING')
+      .refine((text) => /^[A-Z0-9_-]+$/.test(text), {
+        error: 'a storage class is written as STANDARD_IA or INTELLIGENT_TIERING',
+      })
       .optional()
-      .describe('Such as STANDARD_IA; default: the bucket’s'),
+      .describe("Such as STANDARD_IA; default: the bucket's"),
     sseKmsKeyId: z
       .string()
       .min(1)
       .optional()
       .describe(
-        'Encrypt with this KMS key (SSE-KMS): its ARN, id or alias/NAME; default: the bucket’s encryption',
+        "Encrypt with this KMS key (SSE-KMS): its ARN, id or alias/NAME; default: the bucket's encryption",
       ),
     endpointUrl: z
-      .url({ protocol: /^https?$/, error: 'must be a URL such as https://s3.example.com' })
+      .string()
+      .refine(isHttpUrl, { error: 'must be a URL such as https://s3.example.com' })
       .optional()
       .describe('Of an S3-compatible server or a VPC endpoint; default: AWS_ENDPOINT_URL_S3, or AWS itself'),
     forcePathStyle: z
@@ -81,4 +85,11 @@ function asFolder(prefix: string): string {
 
 function isNoName(part: string): boolean {
   return part === '' || part === '.' || part === '..';
+}
+
+/** Without a user and a query; a path would be one of the server's, which few have. */
+function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, search } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && search === '';
 }

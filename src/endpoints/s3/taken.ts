@@ -80,7 +80,7 @@ async function writeConditionally<T>(
 function forgetConditions({ name, memory }: Bucket): void {
   memory.conditions = false;
   memory.warnOnce(
-    `${name} knows no conditional writes (If-None-Match): two writers who want one name at the same moment may replace each other’s file`,
+    `${name} knows no conditional writes (If-None-Match): two writers who want one name at the same moment may replace each other's file`,
   );
 }
 
