@@ -16,18 +16,19 @@ interface Target {
 }
 
 export async function check(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  await using setup = await openSetup(cli);
+  await using setup = await openSetup(cli, names);
   const asJson = options.json === true;
   const targets = targetsOf(setup.config, names);
   if (!asJson)
     line(
       cli.stdout,
-      `configuration: ${setup.config.jobs.size} jobs, ${setup.config.endpoints.size} endpoints, no problems`,
+      `configuration: ${setup.config.jobs.size} jobs, ${setup.config.endpoints.size} endpoints, ${setup.hasProblems ? 'problems as above' : 'no problems'}`,
     );
   let bad = 0;
   for (const target of targets) if (!(await tryOne(cli, setup, target, asJson))) bad += 1;
   if (!asJson) line(cli.stdout, bad === 0 ? 'all well' : `${bad} of ${targets.length} need attention`);
-  return bad === 0 ? EXIT.ok : EXIT.unreachable;
+  if (bad > 0) return EXIT.unreachable;
+  return setup.hasProblems ? EXIT.usage : EXIT.ok;
 }
 
 /** Every place that the named jobs (or all) read from or write to, and the endpoints named themselves. */

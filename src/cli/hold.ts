@@ -38,7 +38,7 @@ export async function resume(cli: Cli, names: readonly string[], options: Option
 }
 
 async function assertKnown(cli: Cli, names: readonly string[]): Promise<void> {
-  const config = await readConfig(cli);
+  const { config } = await readConfig(cli, names);
   const known = [...config.jobs.keys(), ...config.endpoints.keys()];
   for (const name of names) {
     if (known.includes(name)) continue;

@@ -45,8 +45,9 @@ export class Housekeeping implements AsyncDisposable {
   }
 
   async #work(): Promise<void> {
-    const { engine } = this.#options;
-    for (const endpoint of engine.targets) {
+    const { endpoints, engine } = this.#options;
+    // Also those that no job sends to any more.
+    for (const endpoint of endpoints.entries.keys()) {
       if (this.#stop.signal.aborted) return;
       await engine.tidy(endpoint, this.#stop.signal);
     }

@@ -69,7 +69,7 @@ export class Outlook implements Disposable {
   }
 
   carried(): { readonly unreachable: boolean; readonly reasons: readonly string[] } {
-    const reasons = this.#sources.map(told);
+    const reasons = this.#sources.map((fault) => told(fault));
     const stuck = this.#openByEndpoint();
     const paused = this.#options.ledger.paused();
     let unreachable = this.#sources.length > 0;
@@ -78,16 +78,23 @@ export class Outlook implements Disposable {
       const left = `${files} left due`;
       if (down !== undefined && down.tries >= TRIES) {
         unreachable = true;
-        reasons.push(`${endpoint}: ${told(down.fault)} (${left})`);
-      } else if (paused.has(endpoint)) reasons.push(`${endpoint} is paused (${left})`);
+        reasons.push(`${told(down.fault, endpoint)} (${left})`);
+      } else if (paused.has(endpoint)) {
+        unreachable = true;
+        reasons.push(`${endpoint} is paused (${left})`);
+      }
     }
     for (const endpoint of new Set(this.#options.jobs.map((job) => job.from.endpoint))) {
       const down = this.#down.get(endpoint);
       if (down === undefined || !this.#isLost(endpoint) || stuck.has(endpoint) || stuck.size === 0) continue;
       unreachable = true;
-      reasons.push(`${endpoint}: ${told(down.fault)}`);
+      reasons.push(told(down.fault, endpoint));
     }
-    for (const name of this.#names) if (paused.has(name)) reasons.push(`job ${name} is paused`);
+    for (const name of this.#names) {
+      if (!paused.has(name) || this.#options.ledger.open([name]) === 0) continue;
+      unreachable = true;
+      reasons.push(`job ${name} is paused`);
+    }
     return { unreachable, reasons };
   }
 
@@ -123,6 +130,8 @@ export class Outlook implements Disposable {
   }
 }
 
-function told(fault: Fault): string {
-  return fault.advice === undefined ? fault.message : `${fault.message}\n  ${fault.advice}`;
+function told({ advice, message }: Fault, endpoint?: string): string {
+  // Many faults name the endpoint themselves.
+  const what = endpoint === undefined || message.startsWith(endpoint) ? message : `${endpoint}: ${message}`;
+  return advice === undefined ? what : `${what}\n  ${advice}`;
 }

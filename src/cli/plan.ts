@@ -10,7 +10,7 @@ import type { Options } from './commands.ts';
 import { jobsNamed, openEndpoints, openRecordIfThere, readConfig } from './setup.ts';
 
 export async function plan(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  const config = await readConfig(cli);
+  const { config } = await readConfig(cli, names);
   await using owner = new AsyncDisposableStack();
   const endpoints = openEndpoints(cli, config, owner);
   const ledger = openRecordIfThere(cli);

@@ -26,7 +26,7 @@ export async function run(cli: Cli, names: readonly string[], options: Options):
   const startedMs = cli.now();
   const asJson = options.json === true;
 
-  await using setup = await openSetup(cli);
+  await using setup = await openSetup(cli, names);
   const jobs = new Map(jobsNamed(setup.config, names).map((job) => [job.name, job]));
   const events = new Events();
   const tallies = new Map([...jobs.keys()].map((name) => [name, new Tally(name)]));
@@ -46,7 +46,12 @@ export async function run(cli: Cli, names: readonly string[], options: Options):
   });
   progress.stop();
   const seconds = (cli.now() - startedMs) / 1000;
+  const failures = new Map<string, number>();
+  for (const { job, state, files } of setup.ledger.counts()) {
+    if (state === 'failed') failures.set(job, (failures.get(job) ?? 0) + files);
+  }
   for (const tally of tallies.values()) {
+    tally.standing(failures.get(tally.job) ?? 0);
     if (asJson) json(cli.stdout, tally.asJson(seconds));
     else line(cli.stdout, inWords(tally, seconds));
   }
@@ -167,12 +172,14 @@ function count(events: Events, tallies: ReadonlyMap<string, Tally>): Disposable 
 }
 
 function inWords(tally: Tally, seconds: number): string {
-  const { files, failed, skipped, bytes } = tally;
+  const { files, failed, failedBefore, skipped, bytes } = tally;
   const parts = [
     `${formatCount(files, 'file')} delivered (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}`,
   ];
-  if (failed > 0)
-    parts.push(`${failed} failed; \`ferry history --job ${tally.job} --state failed\` says why`);
+  if (failed > 0) {
+    const before = failedBefore > 0 ? ` (${failedBefore} before this run)` : '';
+    parts.push(`${failed} failed${before}; \`ferry history --job ${tally.job} --state failed\` says why`);
+  }
   if (skipped > 0) parts.push(`${skipped} skipped`);
   return `${tally.job}: ${parts.join(', ')}`;
 }

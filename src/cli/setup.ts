@@ -17,8 +17,7 @@ import { Endpoints } from './endpoints.ts';
 
 const SECRET_SETTINGS = ['password', 'passphrase'];
 
-export interface Setup extends AsyncDisposable {
-  readonly config: Config;
+export interface Setup extends Read, AsyncDisposable {
   readonly ledger: Ledger;
   readonly endpoints: Endpoints;
 }
@@ -29,12 +28,25 @@ export function loadJobs(cli: Cli): Promise<Loaded> {
   return loadConfig({ jobsFolder, home, env, kinds });
 }
 
-/** @throws Refusal when anything in the configuration is wrong: a person at a command line is told at once */
-export async function readConfig(cli: Cli): Promise<Config> {
+export interface Read {
+  readonly config: Config;
+  /** Something that was not asked for is broken; it has been told on stderr. */
+  readonly hasProblems: boolean;
+}
+
+/**
+ * The configuration for a command about these jobs and endpoints; none named: about all of them.
+ * @throws Refusal with every problem when one of those is broken, or nothing is valid: a person is told at once
+ */
+export async function readConfig(cli: Cli, names: readonly string[]): Promise<Read> {
   const { config, problems, warnings } = await loadJobs(cli);
   if (warnings.length > 0) line(cli.stderr, formatProblems(warnings));
-  if (problems.length === 0) return config;
-  throw new Refusal(`the configuration has ${problemCount(problems)}\n${formatProblems(problems)}`);
+  if (problems.length === 0) return { config, hasProblems: false };
+  const told = `the configuration has ${problemCount(problems)}\n${formatProblems(problems)}`;
+  const isThere = (name: string): boolean => config.jobs.has(name) || config.endpoints.has(name);
+  if (!names.every(isThere) || config.jobs.size + config.endpoints.size === 0) throw new Refusal(told);
+  line(cli.stderr, `ferry: ${told}`);
+  return { config, hasProblems: true };
 }
 
 /** @param owner disposes of what is opened here */
@@ -60,13 +72,14 @@ export function openEndpoints(
   return owner.use(new Endpoints({ entries: config.endpoints, kinds, dataFolder, env, warn }));
 }
 
-export async function openSetup(cli: Cli): Promise<Setup> {
-  const config = await readConfig(cli);
+/** @param names as for `readConfig` */
+export async function openSetup(cli: Cli, names: readonly string[]): Promise<Setup> {
+  const read = await readConfig(cli, names);
   const owner = new AsyncDisposableStack();
-  const parts = openParts(cli, config, owner, (endpoint, message) =>
+  const parts = openParts(cli, read.config, owner, (endpoint, message) =>
     line(cli.stderr, `ferry: ${endpoint}: ${message}`),
   );
-  return { config, ...parts, [Symbol.asyncDispose]: () => owner.disposeAsync() };
+  return { ...read, ...parts, [Symbol.asyncDispose]: () => owner.disposeAsync() };
 }
 
 /** Every secret that the configuration gave us, so that nothing can print it. */

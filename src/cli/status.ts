@@ -27,7 +27,7 @@ interface JobStatus {
 }
 
 export async function status(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  const config = await readConfig(cli);
+  const { config, hasProblems } = await readConfig(cli, names);
   using ledger = openRecord(cli);
   const jobs = names.length > 0 ? jobsNamed(config, names) : [...config.jobs.values()];
   const paused = ledger.paused();
@@ -38,7 +38,7 @@ export async function status(cli: Cli, names: readonly string[], options: Option
   if (options.json === true) {
     for (const row of rows) json(cli.stdout, row);
     for (const record of endpoints) json(cli.stdout, { ...record, paused: paused.has(record.endpoint) });
-    return EXIT.ok;
+    return hasProblems ? EXIT.usage : EXIT.ok;
   }
   if (rows.length === 0) line(cli.stdout, 'no jobs yet; `ferry init` writes a first one');
   for (const row of rows) showJob(cli, row, ledger);
@@ -48,7 +48,7 @@ export async function status(cli: Cli, names: readonly string[], options: Option
       `${paint(cli.color, 'yellow', '‖')} ${name} is paused; \`ferry resume ${name}\` releases it`,
     );
   for (const record of endpoints) showEndpoint(cli, record);
-  return EXIT.ok;
+  return hasProblems ? EXIT.usage : EXIT.ok;
 }
 
 function statusOf(

@@ -3,7 +3,9 @@
 export class Tally {
   readonly job: string;
   files = 0;
+  /** Deliveries that failed, now or in an earlier run, and wait for a person. */
   failed = 0;
+  #failedNow = 0;
   bytes = 0;
   #skipped = 0;
   #waiting = 0;
@@ -23,7 +25,16 @@ export class Tally {
   }
 
   fail(): void {
-    this.failed += 1;
+    this.#failedNow += 1;
+  }
+
+  /** What stands failed at the end: a script must not take silence about an old failure for success. */
+  standing(failed: number): void {
+    this.failed = failed;
+  }
+
+  get failedBefore(): number {
+    return Math.max(0, this.failed - this.#failedNow);
   }
 
   skip(): void {

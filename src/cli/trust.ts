@@ -8,7 +8,7 @@ import { openSetup } from './setup.ts';
 export async function trust(cli: Cli, names: readonly string[], options: Options): Promise<number> {
   const name = names[0] ?? '';
   const asJson = options.json === true;
-  await using setup = await openSetup(cli);
+  await using setup = await openSetup(cli, names);
   const entry = setup.config.endpoints.get(name);
   if (entry === undefined)
     throw new Refusal(`there is no endpoint ${name} in ${cli.settings.jobsFolder}/endpoints.yaml`);

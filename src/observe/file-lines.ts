@@ -42,12 +42,12 @@ export function deliveredLine(delivery: Delivery, receipt: Receipt, ms: number, 
 }
 
 export function failedLine(delivery: Delivery, fault: Fault, color: boolean): string {
-  const what = `${clean(delivery.path)} → ${clean(delivery.endpoint)}: ${clean(fault.message)}`;
+  const what = `${clean(delivery.path)} → ${whatHappened(delivery.endpoint, fault)}`;
   return `${paint(color, 'red', '✗')} ${what}${adviceLine(fault, color)}`;
 }
 
 export function retryLine(delivery: Delivery, fault: Fault, afterMs: number, color: boolean): string {
-  const what = `${clean(delivery.path)} → ${clean(delivery.endpoint)}: ${clean(fault.message)}`;
+  const what = `${clean(delivery.path)} → ${whatHappened(delivery.endpoint, fault)}`;
   return `${paint(color, 'yellow', '!')} ${what}; ${nextTry(fault, afterMs)}`;
 }
 
@@ -65,7 +65,7 @@ export function downLine(
   const next =
     nextProbeMs === undefined ? 'stopped until someone acts' : `next try in ${formatDuration(nextProbeMs)}`;
   const mark = nextProbeMs === undefined ? paint(color, 'red', '✗') : paint(color, 'yellow', '!');
-  return `${mark} ${clean(endpoint)}: ${clean(fault.message)}; ${next}${adviceLine(fault, color)}`;
+  return `${mark} ${whatHappened(endpoint, fault)}; ${next}${adviceLine(fault, color)}`;
 }
 
 export function alarmLine(job: string, fault: Fault, color: boolean): string {
@@ -82,4 +82,9 @@ export function noteLine(text: string, color: boolean): string {
 
 function adviceLine(fault: Fault, color: boolean): string {
   return fault.advice === undefined ? '' : `\n    ${paint(color, 'cyan', '→')} ${clean(fault.advice)}`;
+}
+
+/** Many faults name their endpoint themselves. */
+function whatHappened(endpoint: string, { message }: Fault): string {
+  return message.startsWith(`${endpoint}: `) ? clean(message) : `${clean(endpoint)}: ${clean(message)}`;
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { endpointOf, makeHome } from '../support/ferry.ts';
@@ -89,6 +89,24 @@ describe('usage', () => {
     assert.match(ended.stderr, /endpoints\.yaml:\d+.*prot.*port/s);
   });
 
+  test('a job that is fine runs beside one that is broken, and status says what is broken', async () => {
+    await using home = await makeHome();
+    await mkdir(join(home.path, 'there'));
+    await home.endpoints({ there: { type: 'local', path: './there' } });
+    await home.job('good', { from: './outbox', to: { endpoint: 'there', path: 'in' }, settle: '0s' });
+    await home.job('bad', { from: './outbox', to: { endpoint: 'their', path: 'in' } });
+    await writeFile(join(home.outbox, 'f'), 'x');
+    const run = await home.ferry(['run', 'good', '--json']);
+    assert.equal(run.code, 0, run.stderr);
+    assert.equal(run.lines()[0]?.delivered, 1);
+    assert.match(run.stderr, /bad\.yaml:\d+/);
+    const status = await home.ferry(['status']);
+    assert.equal(status.code, 2);
+    assert.match(status.stdout, /good .*1 delivered/);
+    assert.match(status.stderr, /bad\.yaml:\d+/);
+    assert.equal((await home.ferry(['run', 'bad'])).code, 2);
+  });
+
   test('every command has help with an example', async () => {
     await using home = await makeHome();
     for (const command of [
@@ -116,12 +134,13 @@ describe('pause and resume', () => {
     await using home = await makeHome();
     await home.endpoints({ there: { type: 'local', path: './there' } });
     await home.job('drop', { from: './outbox', to: { endpoint: 'there', path: 'in' }, settle: '0s' });
-    await import('node:fs/promises').then(({ mkdir }) => mkdir(join(home.path, 'there')));
+    await mkdir(join(home.path, 'there'));
     await writeFile(join(home.outbox, 'f'), 'x');
     assert.equal((await home.ferry(['pause', 'there'])).code, 0);
     const held = await home.ferry(['run', 'drop', '--json']);
     assert.equal(held.lines()[0]?.delivered, 0);
     assert.match(held.stderr, /paused/);
+    assert.equal(held.code, 3, 'a script must not take it for done');
     assert.equal((await home.ferry(['resume', 'there'])).code, 0);
     assert.equal((await home.ferry(['run', 'drop', '--json'])).lines()[0]?.delivered, 1);
   });

@@ -117,6 +117,9 @@ describe('ferry run', () => {
     const [failed] = (await home.ferry(['history', '--state', 'failed', '--json'])).lines();
     assert.equal(typeof failed?.error, 'object');
 
+    const silent = await home.ferry(['run', 'drop', '--json']);
+    assert.equal(silent.code, 1, 'what failed before is not forgotten by the next run');
+    assert.equal(silent.lines()[0]?.failed, 1);
     await unlink(join(server.folder, 'a-file'));
     assert.equal((await home.ferry(['retry', '--job', 'drop'])).code, 0);
     const retried = await home.ferry(['run', 'drop', '--json']);
