@@ -4,6 +4,7 @@
  * all methods are in BullMQ's `queue-backend.d.ts`.
  */
 
+import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type {
   FinishedStatus,
@@ -74,10 +75,12 @@ export class MemoryBackend extends EventEmitter {
     return `${this.#name}${suffix}`;
   }
 
-  async addJob(job: JobJson, jobId: string): Promise<string> {
+  async addJob(job: JobJson, jobId: string | undefined): Promise<string> {
     const nowMs = Date.now();
-    this.#store.add(storedEntry(jobId, job, job.opts.delay ?? 0, nowMs));
-    return jobId;
+    // Whoever names no id gets one, as from Redis.
+    const id = jobId || randomUUID();
+    this.#store.add(storedEntry(id, job, job.opts.delay ?? 0, nowMs));
+    return id;
   }
 
   async addJobs(entries: { job: JobJson; jobId: string }[]): Promise<string[]> {

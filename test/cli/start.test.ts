@@ -59,8 +59,10 @@ describe('ferry start', () => {
     await arrives(inbox, 'renamed', 'r');
     await arrives(inbox, 'folder/deep/f', 'd');
 
-    const metrics = await (await fetch(`http://${home.http}/metrics`)).text();
-    assert.match(metrics, /ferry_deliveries_total\{[^}]*state="delivered"[^}]*\} 3/);
+    await until('the metrics to say so', async () => {
+      const metrics = await (await fetch(`http://${home.http}/metrics`)).text();
+      return /ferry_deliveries_total\{[^}]*state="delivered"[^}]*\} 3/.test(metrics);
+    });
     const ended = await worker.stop();
     assert.equal(ended.code, 0, ended.stderr);
   });

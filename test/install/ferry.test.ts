@@ -25,11 +25,11 @@ async function installed(
   await writeFile(join(home, 'package.json'), JSON.stringify({ name: 'ferry', type: 'module' }));
   await writeFile(
     join(home, 'dist', 'cli', 'main.js'),
-    `process.stdout.write([process.versions.node, ...process.argv.slice(2)].join(' ') + '\\n');
-     if (process.argv[2] === 'wait') {
+    `if (process.argv[2] === 'wait') {
        const waiting = setTimeout(() => {}, 60_000);
        process.on('SIGTERM', () => { clearTimeout(waiting); process.exitCode = 7; });
-     }`,
+     }
+     process.stdout.write([process.versions.node, ...process.argv.slice(2)].join(' ') + '\\n');`,
   );
   if (withNode) {
     const name = `node-${process.platform}-${process.arch}`;
