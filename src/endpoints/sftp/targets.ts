@@ -85,7 +85,9 @@ export class Targets {
     return new Fault(kind, `${remote.name}: ${printable(path)} ${why}`, {
       code: 'EEXIST',
       advice:
-        'Remove or rename the file there, or set conflict to replace, skip or rename; then ferry retry.',
+        kind === 'skipped'
+          ? 'Another version of the file here will be tried again.'
+          : 'Remove or rename the file there, or set conflict to replace, skip or rename; then ferry retry.',
     });
   }
 }
