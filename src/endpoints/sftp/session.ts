@@ -78,11 +78,13 @@ export class SftpSession implements Session {
 
   discard(path: FilePath, token: string, _note: string | undefined, options: CallOptions): Promise<void> {
     const { remote } = this;
-    return bounded(remote.link, options.signal, async () => {
-      const own = [tempPath(path, token), tryPath(path, token)];
+    const temp = tempPath(path, token);
+    const clear = async (): Promise<void> => {
+      const own = [temp, tryPath(path, token)];
       await Promise.all(own.map((temporary) => removeIfThere(remote, temporary)));
       if (!remote.traits.posixRename) await this.#putBack(path, asidePath(path, token));
-    });
+    };
+    return bounded(remote.link, options.signal, () => remote.memory.alone(temp, options.signal, clear));
   }
 
   list(folder: FilePath, options: ListOptions): AsyncIterable<Entry> {

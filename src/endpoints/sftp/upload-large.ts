@@ -137,6 +137,7 @@ class LargeUpload {
 
   #write(lane: Lane, chunk: Buffer, segment: Segment, confirmed: () => void): void {
     const { wire, window } = lane.remote;
+    const { length } = chunk; // what follows must not hold the chunk itself until it is confirmed
     const writes = [...pieces(wire, chunk)].map(([offset, piece]) =>
       wire.write(lane.handle, piece, segment.start + offset),
     );
@@ -146,7 +147,7 @@ class LargeUpload {
         (error: unknown) => this.#onFailed(lane, error, { segment, confirmed }),
       )
       .finally(() => {
-        window.give(chunk.length);
+        window.give(length);
         this.#wake();
       });
   }

@@ -5,9 +5,10 @@
 
 import { abortFault } from '../../roads/road.ts';
 import { type Fault, throwIfAborted } from '../../sync/errors.ts';
+import { CHUNK_BYTES } from '../endpoint.ts';
 
-/** More than OpenSSH's channel window of 2 MiB, which is what a connection can carry in a round trip. */
-const WINDOW_BYTES = 3 * 1024 * 1024;
+/** A little more than OpenSSH's channel window of 2 MiB, which is what a connection can carry in a round trip. */
+const WINDOW_BYTES = 10 * CHUNK_BYTES;
 
 interface Waiter {
   readonly bytes: number;
