@@ -14,7 +14,7 @@ import { asFault, Fault, faultAt } from './errors.ts';
 import type { Events } from './events.ts';
 import { destinationOf, type Job } from './job.ts';
 import { mountPointOf, UNMOUNTED } from './mounts.ts';
-import { type FilePath, joinPath } from './names.ts';
+import { type FilePath, isUtf8, joinPath, printable } from './names.ts';
 import { openBoth, type Places } from './places.ts';
 
 export interface DeliverOptions {
@@ -73,6 +73,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       signal,
     );
     const { from, to } = both;
+    assertName(delivery, to.session);
     const path = joinPath(job.from.path, delivery.path);
     const mode = job.preserve.mode ? await modeOf(from, path, signal) : undefined;
     const sendOptions: SendOptions = {
@@ -137,6 +138,14 @@ function sourceAt(endpoint: string, source: SourceFile): SourceFile {
 
 async function modeOf(session: Session, path: FilePath, signal: AbortSignal): Promise<number | undefined> {
   return (await session.stat(path, { signal }))?.mode;
+}
+
+function assertName({ endpoint, target }: Delivery, { capabilities }: Session): void {
+  if (capabilities.byteNames || isUtf8(target)) return;
+  throw new Fault('permanent', `${endpoint} cannot hold the name ${printable(target)}: it is not UTF-8`, {
+    code: 'EILSEQ',
+    advice: 'Rename it at the source (convmv turns whole folders into UTF-8), or ignore it in the job.',
+  });
 }
 
 /** The last guard, whatever an endpoint says: no receipt for another size. */

@@ -69,7 +69,13 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   }
 }
 
-/** The path as a person may read it: escaped bytes as `\xNN`, control characters as `\n`, `\t`, `\xNN`. */
+/** C1 control characters, line separators, and what turns the direction of writing. */
+const TRICKS = /[\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+
+/**
+ * The path as a person may read it, of which no terminal takes a part for a command or shows it backwards: escaped bytes as
+ * `\xNN`, control characters as `\n`, `\t`, `\xNN`, `\uNNNN`.
+ */
 export function printable(path: FilePath): string {
   let out = '';
   for (const char of path) {
@@ -78,6 +84,7 @@ export function printable(path: FilePath): string {
     else if (char === '\n') out += '\\n';
     else if (char === '\t') out += '\\t';
     else if (unit < 0x20 || unit === 0x7f) out += hex(unit);
+    else if (TRICKS.test(char)) out += `\\u${unit.toString(16).padStart(4, '0')}`;
     else out += char;
   }
   return out;

@@ -4,13 +4,17 @@ import picomatch from 'picomatch';
 import type { Job } from './job.ts';
 import { type FilePath, folderOf, joinPath, nameOf, OWN_PREFIX } from './names.ts';
 
+/** For regular expressions: `.` stands for line breaks too, which a name may hold. */
+const ANY_CHARACTER = 's';
+
 /** Why a file is not the job's, in words; undefined when it is. */
 export type Select = (path: FilePath) => string | undefined;
 
 /** @param path of the files asked about: relative to the job's source */
 export function selector(job: Job): Select {
-  const match = picomatch([...job.match], { dot: false });
-  const ignore = job.ignore.length === 0 ? undefined : picomatch([...job.ignore], { dot: true });
+  const match = picomatch([...job.match], { dot: false, flags: ANY_CHARACTER });
+  const ignore =
+    job.ignore.length === 0 ? undefined : picomatch([...job.ignore], { dot: true, flags: ANY_CHARACTER });
   const archive = archiveInside(job);
   const marker = job.done === undefined ? undefined : markerPattern(job.done);
   return (path) => {

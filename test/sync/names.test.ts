@@ -11,7 +11,10 @@ describe('names are bytes', () => {
     ['a cut emoji', Buffer.from([0xf0, 0x9f, 0x93, 0x61])],
     ['an encoded surrogate', Buffer.from([0xed, 0xa0, 0x80])],
     ['a byte order mark', Buffer.from([0xef, 0xbb, 0xbf, 0x61])],
-    ['every byte there is but / and NUL', Buffer.from(Array.from({ length: 255 }, (_, n) => n + 1).filter((n) => n !== 0x2f))],
+    [
+      'every byte there is but / and NUL',
+      Buffer.from(Array.from({ length: 255 }, (_, n) => n + 1).filter((n) => n !== 0x2f)),
+    ],
   ];
   for (const [what, bytes] of names) {
     test(`${what} survives decoding and encoding`, () => {
@@ -26,6 +29,7 @@ describe('names are bytes', () => {
 
   test('a person sees what cannot be printed', () => {
     assert.equal(printable(fromBytes(Buffer.from([0x61, 0xfc, 0x0a, 0x09, 0x1b]))), 'a\\xfc\\n\\t\\x1b');
+    assert.equal(printable('a\u009b31m \u202efdp.exe \u2028 ü'), 'a\\u009b31m \\u202efdp.exe \\u2028 ü');
   });
 });
 
