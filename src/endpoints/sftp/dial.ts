@@ -11,7 +11,14 @@ import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
 import { abortFault, type Passed, type Road } from '../../roads/road.ts';
 import type { Fault } from '../../sync/errors.ts';
-import { type ConnectTrouble, connectFault, connectSilence, type Phase, tlsFault } from './faults.ts';
+import {
+  type ConnectTrouble,
+  connectFault,
+  connectSilence,
+  type Phase,
+  passwordExpired,
+  tlsFault,
+} from './faults.ts';
 import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
 import type { Login } from './login.ts';
 import { CIPHERS, type SftpSettings } from './settings.ts';
@@ -110,9 +117,9 @@ function converse(
       state.error ??= error;
       if (settled) return;
       settled = true;
-      stopListening();
       // What the far side sent last may still be in the socket: a turn later it was sniffed.
       void turn().then(() => {
+        stopListening();
         client.destroy();
         sock.destroy();
         reject(connectFault(state));
@@ -146,6 +153,7 @@ function converse(
       state.cipher = negotiated.cs.cipher;
       if (state.phase === 'key exchange') state.phase = 'login';
     });
+    client.on('change password', () => fail(passwordExpired(state)));
     client.on('ready', () => {
       state.phase = 'sftp';
       passed?.('login', `${state.user} is logged in`);
@@ -181,7 +189,7 @@ function configOf(
     username: settings.user,
     readyTimeout: 0, // the deadline round all of it is ours
     // Pings make a living peer heard; who is dead is decided by Link, which also sees bytes move.
-    keepaliveInterval: settings.keepAlive ?? Math.min(settings.idleTimeout / 3, 15_000),
+    keepaliveInterval: keepAliveOf(settings),
     keepaliveCountMax: Number.MAX_SAFE_INTEGER,
     algorithms: {
       cipher: [...(settings.ciphers ?? CIPHERS)],
@@ -200,6 +208,11 @@ function configOf(
     },
     authHandler: authenticator(plan, state, fail),
   };
+}
+
+/** Often enough for the balancer in front, and for Link to tell a quiet peer from a dead one. */
+function keepAliveOf({ keepAlive, idleTimeout, timeout }: SftpSettings): number {
+  return Math.min(keepAlive ?? Math.min(idleTimeout / 3, 15_000), timeout / 3);
 }
 
 type Authenticator = Extract<ConnectConfig['authHandler'], (...args: never) => void>;

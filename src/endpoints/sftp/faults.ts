@@ -223,6 +223,13 @@ function loginAdvice(tried: readonly string[], accepts: readonly string[], parti
   );
 }
 
+export function passwordExpired({ name, user }: ConnectTrouble): Fault {
+  return new Fault('rejected', `${name}: the password of ${user} has expired`, {
+    code: 'PASSWORD_EXPIRED',
+    advice: 'Log in by hand to set a new one, or better: use a key.',
+  });
+}
+
 function loginCut(trouble: ConnectTrouble, said: string): Fault {
   return new Fault('unreachable', `${trouble.name} ended the connection during the login: ${said}`, {
     code: 'LOGIN_CUT',

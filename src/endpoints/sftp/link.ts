@@ -24,6 +24,8 @@ export interface LinkOptions {
 export type Done<T> = (error: Error | null | undefined, value: T) => void;
 
 const CLOSE_MS = 1_000;
+/** Looks within `timeoutMs`. */
+const LOOKS = 8;
 /** Answers may take so many times longer than signs of life. */
 const PATIENCE = 5;
 
@@ -39,7 +41,10 @@ export class Link {
   #heard = true;
   #unsent = 0;
   #lifeAtMs = performance.now();
-  #answerAtMs = performance.now();
+  #answered = true;
+  /** Looks in a row that saw no sign of life, or no answer. A loop that was blocked looks once, not many times. */
+  #silentLooks = 0;
+  #unansweredLooks = 0;
   #corked = false;
   /** Set while it is closed on purpose. */
   #closing: Fault | undefined;
@@ -50,7 +55,7 @@ export class Link {
     this.client = client;
     this.sock = sock;
     this.#timeoutMs = timeoutMs;
-    this.#watch = setInterval(() => this.#look(), timeoutMs / 8);
+    this.#watch = setInterval(() => this.#look(), timeoutMs / LOOKS);
     this.#watch.unref();
     sock.on('data', () => {
       this.#heard = true;
@@ -65,12 +70,12 @@ export class Link {
   ask<T>(send: (done: Done<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.broken !== undefined) return reject(this.broken);
-      if (this.#owed.size === 0) this.#answerAtMs = performance.now();
+      if (this.#owed.size === 0) this.#answered = true;
       this.#owed.add(reject);
       this.#cork();
       const done: Done<T> = (error, value) => {
         if (!this.#owed.delete(reject)) return;
-        this.#answerAtMs = performance.now();
+        this.#answered = true;
         if (error) reject(error);
         else resolve(value);
       };
@@ -119,7 +124,13 @@ export class Link {
 
   /** When something was heard last, or bytes left for the network (on the clock of `performance.now`). */
   lifeAtMs(): number {
-    this.#look();
+    const unsent = this.sock.writableLength;
+    if (this.#heard || unsent < this.#unsent) {
+      this.#lifeAtMs = performance.now();
+      this.#silentLooks = 0;
+    }
+    this.#heard = false;
+    this.#unsent = unsent;
     return this.#lifeAtMs;
   }
 
@@ -129,16 +140,15 @@ export class Link {
   }
 
   #look(): void {
-    const nowMs = performance.now();
-    const unsent = this.sock.writableLength;
-    if (this.#heard || unsent < this.#unsent) this.#lifeAtMs = nowMs;
-    this.#heard = false;
-    this.#unsent = unsent;
-    const silentMs = nowMs - this.#lifeAtMs;
-    const waitedMs = this.#owed.size === 0 ? 0 : nowMs - this.#answerAtMs;
-    if (silentMs >= this.#timeoutMs) this.break(silentFault(this.name, silentMs, this.#owed.size));
-    else if (waitedMs >= this.#timeoutMs * PATIENCE)
-      this.break(silentFault(this.name, waitedMs, this.#owed.size));
+    this.#silentLooks += 1;
+    this.lifeAtMs();
+    const waiting = this.#owed.size > 0 && !this.#answered;
+    this.#unansweredLooks = waiting ? this.#unansweredLooks + 1 : 0;
+    this.#answered = false;
+    if (this.#silentLooks > LOOKS) this.break(silentFault(this.name, this.#timeoutMs, this.#owed.size));
+    else if (this.#unansweredLooks > LOOKS * PATIENCE) {
+      this.break(silentFault(this.name, this.#timeoutMs * PATIENCE, this.#owed.size));
+    }
   }
 
   /** Requests of one turn of the event loop leave in one write. */

@@ -46,11 +46,7 @@ export interface Traits {
 
 export function traitsOf(ident: string, wire: Wire, settings: SftpSettings): Traits {
   const offers = (extension: string): boolean => extension in wire.extensions;
-  const found = /^AWS_SFTP/.test(ident)
-    ? 'aws-transfer'
-    : /^OpenSSH/.test(ident) || offers('limits@openssh.com')
-      ? 'openssh'
-      : 'generic';
+  const found = /^AWS_SFTP/.test(ident) ? 'aws-transfer' : isOpenSsh(ident, offers) ? 'openssh' : 'generic';
   const kind = settings.server === 'auto' ? found : settings.server;
   return {
     kind,
@@ -61,6 +57,12 @@ export function traitsOf(ident: string, wire: Wire, settings: SftpSettings): Tra
     sync: settings.sync && offers('fsync@openssh.com'),
     commitsAtClose: kind === 'aws-transfer',
   };
+}
+
+/** OpenSSH's sftp-server, also behind Dropbear, and our own; its extensions are there unless they were all denied. */
+function isOpenSsh(ident: string, offers: (extension: string) => boolean): boolean {
+  if (!/^(OpenSSH|dropbear|FerrySandbox)/.test(ident)) return false;
+  return offers('statvfs@openssh.com') || offers('posix-rename@openssh.com') || offers('limits@openssh.com');
 }
 
 /** What was learned of an endpoint while it was used. */

@@ -146,6 +146,7 @@ class LargeUpload {
         () => this.#onConfirmed(confirmed),
         (error: unknown) => this.#onFailed(lane, error, { segment, confirmed }),
       )
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         window.give(length);
         this.#wake();
