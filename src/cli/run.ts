@@ -60,7 +60,7 @@ export async function run(cli: Cli, names: readonly string[], options: Options):
     line(cli.stderr, `ferry: the time was up (--timeout ${String(options.timeout)}); what is left stays due`);
   if (cli.signal.aborted) return EXIT.interrupted;
   if (timeout?.aborted || carried.unreachable) return EXIT.unreachable;
-  return [...tallies.values()].some((tally) => tally.failed > 0) ? EXIT.failed : EXIT.ok;
+  return [...tallies.values()].some(({ failed, unseen }) => failed + unseen > 0) ? EXIT.failed : EXIT.ok;
 }
 
 interface Carried {
@@ -167,12 +167,16 @@ function count(events: Events, tallies: ReadonlyMap<string, Tally>): Disposable 
     superseded: (delivery, fault) => {
       if (fault.kind === 'skipped') tallies.get(delivery.job)?.skip();
     },
-    left: (job) => tallies.get(job)?.skip(),
+    left: (job, _path, _reason, fault) => {
+      const tally = tallies.get(job);
+      if (fault === undefined) tally?.skip();
+      else if (tally !== undefined) tally.unseen += 1;
+    },
   });
 }
 
 function inWords(tally: Tally, seconds: number): string {
-  const { files, failed, failedBefore, skipped, bytes } = tally;
+  const { files, failed, failedBefore, skipped, unseen, bytes } = tally;
   const parts = [
     `${formatCount(files, 'file')} delivered (${formatBytes(bytes)}) in ${formatDuration(seconds * 1000)}`,
   ];
@@ -180,7 +184,8 @@ function inWords(tally: Tally, seconds: number): string {
     const before = failedBefore > 0 ? ` (${failedBefore} before this run)` : '';
     parts.push(`${failed} failed${before}; \`ferry history --job ${tally.job} --state failed\` says why`);
   }
-  if (skipped > 0) parts.push(`${skipped} skipped`);
+  if (unseen > 0) parts.push(`${unseen} could not be looked at`);
+  if (skipped > unseen) parts.push(`${skipped - unseen} skipped`);
   return `${tally.job}: ${parts.join(', ')}`;
 }
 

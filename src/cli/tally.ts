@@ -7,6 +7,8 @@ export class Tally {
   failed = 0;
   #failedNow = 0;
   bytes = 0;
+  /** Folders and entries that could not be looked at. */
+  unseen = 0;
   #skipped = 0;
   #waiting = 0;
 
@@ -16,7 +18,7 @@ export class Tally {
 
   /** Left on purpose, or because it is not complete. */
   get skipped(): number {
-    return this.#skipped + this.#waiting;
+    return this.#skipped + this.unseen + this.#waiting;
   }
 
   delivered(bytes: number): void {

@@ -21,8 +21,8 @@ export interface ScanSummary {
 
 export interface FerryEvents {
   scanned: [summary: ScanSummary];
-  /** A file that a scan left for a reason that a person should know (a link out of the root, an unreadable folder). */
-  left: [job: string, path: FilePath, reason: string];
+  /** What a scan left for a reason that a person should know: a link, or, with a fault, what it could not look at. */
+  left: [job: string, path: FilePath, reason: string, fault?: Fault];
   owed: [delivery: Delivery];
   sending: [delivery: Delivery];
   /** Bytes of this attempt that the far side has confirmed so far. */

@@ -164,7 +164,7 @@ export class Scanner implements AsyncDisposable {
         settling: this.#settling,
         now,
         signal: this.#stop.signal,
-        unreadable: (path, fault) => events.emit('left', this.job.name, path, fault.message),
+        unreadable: (path, fault) => events.emit('left', this.job.name, path, fault.message, fault),
       };
       if (request.whole) this.#waiting.clear();
       const findings = request.whole ? examineAll(examination) : examineSome(examination, request.paths);

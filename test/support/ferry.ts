@@ -12,6 +12,10 @@ import { until } from './until.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
+/** What lets root ignore permissions is taken away; the user stays. */
+const WITHOUT_PRIVILEGE =
+  process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -62,7 +66,12 @@ export function endpointOf(
   };
 }
 
-export async function makeHome(): Promise<Home> {
+export interface HomeOptions {
+  /** File permissions hold for it even where the tests run as root. */
+  readonly unprivileged?: boolean;
+}
+
+export async function makeHome(options: HomeOptions = {}): Promise<Home> {
   const folder = await temporaryFolder('home');
   const { path } = folder;
   const outbox = join(path, 'outbox');
@@ -73,7 +82,7 @@ export async function makeHome(): Promise<Home> {
   const running = new Set<Running>();
 
   const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Running => {
-    const one = launch(path, args, {
+    const one = launch(options.unprivileged === true ? WITHOUT_PRIVILEGE : [], path, args, {
       ...inherited(),
       FERRY_JOBS: join(path, 'jobs'),
       FERRY_DATA: dataFolder,
@@ -127,8 +136,14 @@ function inherited(): Record<string, string> {
   return kept;
 }
 
-function launch(cwd: string, args: readonly string[], env: Readonly<Record<string, string>>): Running {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+function launch(
+  before: readonly string[],
+  cwd: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Running {
+  const [command = process.execPath, ...rest] = [...before, process.execPath, MAIN, ...args];
+  const child = spawn(command, rest, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -107,7 +107,7 @@ async function report(
   for (const problem of problems) {
     if (problem.name === '' && folder === start) {
       if (isGone(problem)) await root.assertThere();
-      throw listFault(disk, folder, problem, isGone(problem));
+      throw listFault(disk, folder === '' ? root.path : folder, problem, isGone(problem));
     }
     if (isGone(problem)) continue;
     const path = problem.name === '' ? folder : joinPath(folder, problem.name);
@@ -116,9 +116,14 @@ async function report(
 }
 
 function listFault(disk: Disk, path: FilePath, problem: Problem, missing: boolean): Fault {
-  const doing = `look into ${path === '' ? 'the folder' : printable(path)}`;
+  const doing = `look into ${printable(path)}`;
   const cause = Object.assign(new Error(problem.message), { code: problem.code });
-  if (!missing) return disk.fault(cause, doing);
+  if (!missing) {
+    const fault = disk.fault(cause, doing);
+    if (fault.code !== 'EACCES') return fault;
+    const advice = 'Give the user that runs Ferry the right to read and to enter it.';
+    return new Fault(fault.kind, fault.message, { code: fault.code, advice, cause });
+  }
   return new Fault('permanent', `cannot ${doing}: there is no such folder`, {
     code: 'ENOENT',
     advice: 'Create the folder, or correct the path in the job.',
