@@ -39,6 +39,15 @@ try-out:
 #  prefix: in/                        # all paths lie below it
 #  region: ap-northeast-1             # default: AWS_REGION, or the profile's
 
+# AWS Transfer Family with the FTPS protocol, in front of a bucket, or any other FTPS server. Then: ferry check transfer
+#transfer:
+#  type: ftps
+#  host: vpce-0123-abcd.server.transfer.ap-northeast-1.vpce.amazonaws.com
+#  servername: ftps.example.com       # the name in its certificate, where that is another
+#  user: class
+#  password: \${file:./keys/transfer.password}
+#  ca: ./keys/ca.pem                  # who vouches for it, if that is no public authority
+
 # A folder under a name, such as a mounted share. Jobs may also name folders directly.
 #share:
 #  type: local
@@ -124,6 +133,19 @@ conflict: fail                      # by a conditional write: not even two write
 verify: checksum
 `;
 
+const INTO_TRANSFER_FAMILY = `# yaml-language-server: $schema=../job.schema.json
+#
+# Into S3 through AWS Transfer Family: whatever is put into ./outbox/class goes over FTPS into a folder of the bucket.
+# Paths start with the bucket's name, unless the login has a home directory of its own there.
+
+from: ./outbox/class
+match: ["**/*.dat"]
+to: { endpoint: transfer, path: /my-bucket/class/in }
+when: { watch: true, rescan: 15m }
+settle: 10s
+after: { archive: ./outbox/class/.sent }
+`;
+
 /** What works at once, for a folder that holds nothing yet. */
 export const FIRST: Readonly<Record<string, string>> = {
   'endpoints.yaml': ENDPOINTS,
@@ -136,4 +158,5 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   'examples/watched-drop.yaml': DROP,
   'examples/fetch.yaml': FETCH,
   'examples/into-s3.yaml': INTO_S3,
+  'examples/into-transfer-family.yaml': INTO_TRANSFER_FAMILY,
 };

@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import { type Values, valuesFor } from '../config/values.ts';
 import type { Endpoint, EndpointContext } from './endpoint.ts';
+import { ftpsSettings } from './ftps/settings.ts';
 import { localSettings } from './local/settings.ts';
 import { s3Settings } from './s3/settings.ts';
 import type { OpenSftp } from './sandbox/endpoint.ts';
@@ -32,6 +33,7 @@ export function kind<Settings>(
 }
 
 export const kinds: Readonly<Record<string, Kind>> = {
+  ftps: kind(ftpsSettings, async () => (await import('./ftps/endpoint.ts')).createFtps),
   local: kind(localSettings, async () => (await import('./local/endpoint.ts')).createLocal),
   s3: kind(s3Settings, async () => (await import('./s3/endpoint.ts')).createS3),
   sandbox: kind(sandboxSettings, async () => {

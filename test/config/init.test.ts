@@ -92,7 +92,8 @@ describe('the samples', () => {
     const jobs = join(folder.path, 'jobs');
     await mkdir(join(folder.path, 'keys'));
     await mkdir(join(folder.path, 'home/.ssh'), { recursive: true });
-    for (const file of ['keys/app-server', 'keys/partner.password', 'home/.ssh/known_hosts']) {
+    const secrets = ['keys/app-server', 'keys/partner.password', 'keys/transfer.password', 'keys/ca.pem'];
+    for (const file of [...secrets, 'home/.ssh/known_hosts']) {
       await writeFile(join(folder.path, file), 'x');
       await chmod(join(folder.path, file), 0o600);
     }
@@ -103,10 +104,10 @@ describe('the samples', () => {
     assert.deepEqual(said, []);
     assert.deepEqual(
       [...config.jobs.keys()],
-      ['fetch', 'into-s3', 'nightly-batch', 'outbox', 'watched-drop'],
+      ['fetch', 'into-s3', 'into-transfer-family', 'nightly-batch', 'outbox', 'watched-drop'],
     );
     const named = [...config.endpoints.keys()].filter((name) => !name.startsWith('folder:'));
-    assert.deepEqual(named, ['try-out', 'app-server', 'partner', 'bucket', 'share']);
+    assert.deepEqual(named, ['try-out', 'app-server', 'partner', 'bucket', 'transfer', 'share']);
     // The defaults that outbox.yaml tells of are the defaults.
     const plain = config.jobs.get('outbox');
     await writeFile(join(jobs, 'outbox.yaml'), FIRST['outbox.yaml'] ?? '');

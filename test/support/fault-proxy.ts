@@ -74,6 +74,8 @@ export interface FaultProxyOptions {
   /** Of the server behind; default loopback. */
   readonly host?: string;
   readonly port: number;
+  /** Where the proxy itself listens; default: any free port. */
+  readonly listen?: number;
   readonly trouble?: Trouble;
 }
 
@@ -113,7 +115,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     if (address === null || typeof address === 'string') throw new Error('no port was given');
     return address.port;
   };
-  const port = await listen(0);
+  const port = await listen(options.listen ?? 0);
   const down = async (): Promise<void> => {
     if (server.listening) server.close();
   };

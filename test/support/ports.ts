@@ -16,8 +16,8 @@ export async function freePort(): Promise<number> {
 }
 
 /** True when something accepts connections there. */
-export async function isServed(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+export async function isServed(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, host);
   try {
     await once(socket, 'connect');
     return true;

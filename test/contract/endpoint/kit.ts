@@ -87,6 +87,10 @@ export interface ContractSetup extends AsyncDisposable, RemoteFolder {
   readonly modes?: boolean;
   /** True for names that the place cannot hold: they must be refused for good, in words. */
   readonly refusesName?: (name: string) => boolean;
+  /** True for names that it can hold, but not as those of folders. */
+  readonly refusesFolder?: (name: string) => boolean;
+  /** Links that lead nowhere are not shown there. */
+  readonly hidesDanglingLinks?: boolean;
   /** Size of the file that must not be buffered; default 300 MB. */
   readonly largeBytes?: number;
   /** A folder with more than 1 MiB and less than 12 MiB of free space. */

@@ -1,0 +1,318 @@
+/**
+ * One data connection: dialled to the host of the control connection, whatever address the server names, encrypted,
+ * and resuming the TLS session of the control connection.
+ *
+ * Nothing is written before the handshake is done and verified. (On a resumed session Node knows the cipher before
+ * that; basic-ftp 6.2 takes it for the end of the handshake, which is why empty uploads break on it.) `end` says
+ * goodbye in TLS, so that the server can tell a whole file from a cut one; `reset` makes sure that it cannot mistake
+ * one for the other.
+ */
+
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { hostPort } from '../../roads/road.ts';
+import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
+import { type Shown, tlsFault } from './connect-faults.ts';
+import { shownBy, type Trust } from './tls.ts';
+
+/** Bytes given to the system and not yet taken by it. */
+const AHEAD_BYTES = 1024 * 1024;
+/** A TLS record of application data, as it is written on the wire, with zeros where the content should be. */
+const NO_RECORD = Buffer.alloc(64);
+NO_RECORD.set([0x17, 0x03, 0x03, 0x00, 59]);
+/** How long a server may take to notice that an upload was given up. */
+const NOTICE_MS = 1_000;
+
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly bindAddress: string | undefined;
+  readonly trust: Trust;
+  /** The control connection. */
+  readonly control: TLSSocket;
+  /** To resume; undefined: a new session, as a client would that does not resume. */
+  readonly session: Buffer | undefined;
+  readonly onSession: (session: Buffer) => void;
+  /** For TCP and TLS. */
+  readonly connectMs: number;
+  /** Without progress for so long, it is given up. */
+  readonly timeoutMs: number;
+}
+
+export class Data {
+  /** Encrypted and verified. @throws Fault */
+  readonly ready: Promise<void>;
+  /** Resolves when it is closed, well or not. */
+  readonly closed: Promise<void>;
+  readonly #options: DialOptions;
+  readonly #raw: Socket;
+  readonly #socket: TLSSocket;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
+  #failure: Fault | undefined;
+  #connected = false;
+  #isReady = false;
+  #reused: boolean | undefined;
+  #uploads: 'publishes' | 'stores' | undefined;
+  #shown: Shown | undefined;
+  /** Plain bytes written, and those of them that the system has taken. */
+  #given = 0;
+  #taken = 0;
+  #wake: () => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: DialOptions) {
+    this.#options = options;
+    this.ready = this.#ready.promise;
+    this.closed = this.#closed.promise;
+    this.ready.catch(() => undefined); // it may fail before anybody asks
+    const { host, port, bindAddress, trust, control, session } = options;
+    const local = bindAddress === undefined ? {} : { localAddress: bindAddress };
+    this.#raw = connectTcp({ host, port, noDelay: true, autoSelectFamily: false, ...local });
+    this.#socket = connectTls({
+      socket: this.#raw,
+      ...trust.options(host, control),
+      ...(session === undefined ? {} : { session }),
+    });
+    this.#listen();
+    this.#allow(options.connectMs);
+  }
+
+  get port(): number {
+    return this.#options.port;
+  }
+
+  /** Whether the session was resumed; undefined until it is ready. */
+  get reused(): boolean | undefined {
+    return this.#reused;
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.closed;
+  }
+
+  /** What ended it before its time. */
+  get failure(): Fault | undefined {
+    return this.#failure;
+  }
+
+  /** Plain bytes that the system has taken. */
+  get written(): number {
+    return this.#taken;
+  }
+
+  /** Once it is ready. Undefined when more may be written at once. @throws Fault */
+  write(chunk: Buffer): Promise<void> | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#given += chunk.length;
+    if (this.#timer === undefined) this.#allow(this.#options.timeoutMs);
+    this.#socket.write(chunk, (error) => {
+      if (error) return; // told of by 'error' or 'close'
+      this.#taken += chunk.length;
+      this.#progressed();
+      this.#wake();
+    });
+    return this.#given - this.#taken < AHEAD_BYTES ? undefined : this.#room();
+  }
+
+  /** The rest, and the goodbye. Resolves when all of it is with the system. @throws Fault */
+  async end(rest?: Buffer): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#given += rest?.length ?? 0;
+    this.#allow(this.#options.timeoutMs);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (rest === undefined || rest.length === 0) this.#socket.end(resolve);
+    else this.#socket.end(rest, resolve);
+    await Promise.race([promise, this.closed]);
+    clearTimeout(this.#timer);
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#taken = this.#given;
+  }
+
+  /** What comes, until the server ends it. @throws Fault */
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    await this.ready;
+    const chunks = this.#socket.iterator({ destroyOnReturn: false });
+    try {
+      for (;;) {
+        this.#allow(this.#options.timeoutMs);
+        const next = await chunks.next();
+        clearTimeout(this.#timer);
+        if (next.done === true) break;
+        yield next.value;
+      }
+    } catch (error) {
+      throw this.#failure ?? this.#lost(error);
+    } finally {
+      clearTimeout(this.#timer);
+      await chunks.return?.();
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * It is for an upload: what the server sends beside it (session tickets) is taken in.
+   * @param publishes its end is what makes the file appear under its final name
+   */
+  upload(publishes: boolean): void {
+    this.#uploads = publishes ? 'publishes' : 'stores';
+    this.#socket.resume();
+  }
+
+  /**
+   * Gives it up, so that the control connection stays in step if that can be.
+   *
+   * vsftpd hangs up on a data connection that breaks while it takes it, so an upload of which nothing is on its way
+   * ends as a whole one would: it went to a temporary, which is removed. But where the end of the data publishes the
+   * file, it must not look like one, and servers take any end of a TCP connection for that, unless they are strict
+   * (Java's are not by default): they get a record that no TLS accepts. (Node cannot send an RST here: resetting the
+   * socket under a TLSSocket crashes it, seen with 24.21.)
+   */
+  reset(): void {
+    if (this.#failure === undefined && this.#uploads !== undefined && this.#isReady) {
+      const onItsWay = this.#given > this.#taken;
+      if (this.#uploads === 'publishes') this.#raw.write(NO_RECORD);
+      else if (onItsWay) this.#socket.destroy();
+      else this.#socket.end();
+      this.#allow(NOTICE_MS);
+    } else this.#socket.destroy();
+    this.#failure ??= this.#lost(new Error('given up'));
+    this.#ready.reject(this.#failure);
+    this.#wake();
+  }
+
+  /** After a transfer that ended well. */
+  destroy(): void {
+    clearTimeout(this.#timer);
+    this.#socket.destroy();
+  }
+
+  #listen(): void {
+    const { trust, onSession } = this.#options;
+    const { name, expected, ownCa } = trust;
+    this.#raw.once('connect', () => {
+      this.#connected = true;
+    });
+    this.#raw.on('error', (error) => this.#fail(error));
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.once('close', () => {
+      this.#fail(new Error('closed by the server'));
+      this.#closed.resolve();
+    });
+    this.#socket.on('session', onSession);
+    this.#socket.prependOnceListener('secure', () => {
+      if (!this.#socket.isSessionReused()) this.#shown = shownBy(this.#socket);
+    });
+    this.#socket.once('secureConnect', () => {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      if (!this.#socket.authorized) {
+        const { authorizationError: error } = this.#socket;
+        this.#fail(tlsFault(error, { name, of: 'data connection', expected, ownCa, shown: this.#shown }));
+        return;
+      }
+      this.#isReady = true;
+      this.#reused = this.#socket.isSessionReused();
+      this.#ready.resolve();
+    });
+  }
+
+  /** Only the first one counts. A close after it was ready is the server's end of it, which may be a good one. */
+  #fail(error: unknown): void {
+    clearTimeout(this.#timer);
+    const { trust } = this.#options;
+    if (!this.#isReady) {
+      const { name, expected, ownCa } = trust;
+      const trouble = { name, of: 'data connection', expected, ownCa, shown: this.#shown };
+      this.#failure ??= this.#connected ? tlsFault(error, trouble) : this.#unreachable(error);
+      this.#ready.reject(this.#failure);
+      this.#socket.destroy();
+    } else if (!(error instanceof Error) || error.message !== 'closed by the server' || this.#unfinished()) {
+      this.#failure ??= this.#lost(error);
+      this.#socket.destroy();
+    }
+    this.#wake();
+  }
+
+  /** Bytes were written that the system did not take. */
+  #unfinished(): boolean {
+    return this.#given > this.#taken && !this.#socket.writableFinished;
+  }
+
+  #lost(error: unknown): Fault {
+    if (error instanceof Fault) return error;
+    return new Fault('unreachable', `the data connection to ${this.#where()} was lost: ${messageOf(error)}`, {
+      code: codeOf(error) ?? 'ECONNRESET',
+      cause: error,
+    });
+  }
+
+  #unreachable(error: unknown): Fault {
+    if (error instanceof Fault) return error;
+    const { trust } = this.#options;
+    const code = codeOf(error) ?? 'ECONNECT';
+    const what = code === 'ECONNREFUSED' ? 'was refused' : `failed: ${messageOf(error)}`;
+    return blockedFault(trust.name, this.#where(), what, this.port, error);
+  }
+
+  #where(): string {
+    return hostPort(this.#options.host, this.port);
+  }
+
+  /** The time until the next progress. */
+  #allow(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#late(ms), ms);
+  }
+
+  #progressed(): void {
+    if (this.#given > this.#taken) this.#timer?.refresh();
+    else {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  #late(ms: number): void {
+    const { trust } = this.#options;
+    const seconds = Math.round(ms / 1000);
+    const fault = this.#connected
+      ? new Fault(
+          'unreachable',
+          `the data connection to ${this.#where()} made no progress for ${seconds} s`,
+          {
+            code: 'ETIMEDOUT',
+            advice: 'Something on the way dropped it without a word, or the server hangs.',
+          },
+        )
+      : blockedFault(trust.name, this.#where(), `did not open within ${seconds} s`, this.port, undefined);
+    this.#failure ??= fault;
+    this.#socket.destroy();
+    this.#fail(fault);
+  }
+
+  async #room(): Promise<void> {
+    while (
+      this.#failure === undefined &&
+      this.#given - this.#taken >= AHEAD_BYTES &&
+      !this.#socket.destroyed
+    ) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#socket.destroyed) throw this.#lost(new Error('closed'));
+  }
+}
+
+/** The login worked, but the port of the data connection cannot be reached. */
+function blockedFault(name: string, where: string, what: string, port: number, cause: unknown): Fault {
+  return new Fault('unreachable', `${name}: the login works, but the data connection to ${where} ${what}`, {
+    code: 'DATA_PORT_BLOCKED',
+    cause,
+    advice:
+      `Firewalls, security groups and load balancers must let the passive ports of the server through as well as the control port; it named ${port}. ` +
+      'AWS Transfer Family uses 8192-8200; vsftpd says pasv_min_port and pasv_max_port; ProFTPD says PassivePorts.',
+  });
+}

@@ -1,0 +1,107 @@
+/** A live FTPS connection as the contract's Session. Each call is bounded, honours its signal and throws only Faults. */
+
+import type { Fault } from '../../sync/errors.ts';
+import type { FilePath } from '../../sync/names.ts';
+import {
+  type CallOptions,
+  type Capabilities,
+  type Entry,
+  type FileVersion,
+  type ListOptions,
+  SERVER_CLOCK_SKEW_MS,
+  type SendOptions,
+  type SendResult,
+  type Session,
+  type SourceFile,
+} from '../endpoint.ts';
+import { archive, remove } from './after.ts';
+import type { Connection } from './connection.ts';
+import { tempPath, tryPath } from './job.ts';
+import type { Lanes } from './lanes.ts';
+import { list } from './list.ts';
+import { entryOf, look } from './look.ts';
+import { putBack, removeIfThere } from './publish.ts';
+import { send } from './send.ts';
+import { sourceOf } from './source.ts';
+
+export class FtpsSession implements Session {
+  readonly #lanes: Lanes;
+  readonly #reconnect: (signal: AbortSignal) => Promise<Connection>;
+
+  constructor(lanes: Lanes, reconnect: (signal: AbortSignal) => Promise<Connection>) {
+    this.#lanes = lanes;
+    this.#reconnect = reconnect;
+  }
+
+  /** For `ferry check`. */
+  get connection(): Connection {
+    return this.#lanes.main;
+  }
+
+  get broken(): Fault | undefined {
+    return this.#lanes.broken;
+  }
+
+  get capabilities(): Capabilities {
+    const { traits, memory } = this.#lanes.main;
+    return {
+      atomicRename: memory.renames && memory.replaces !== false,
+      commitsAtClose: !memory.renames && traits.commitsAtClose,
+      filesInFlight: 1,
+      resume: memory.renames && traits.restart && memory.restarts,
+      positionalWrites: false,
+      checksum: traits.hash || traits.xsha256 ? 'remote' : 'read-back',
+      setsMtime: traits.setTime !== undefined && memory.setsTime && traits.kind !== 'aws-transfer',
+      asynchronous: false,
+      byteNames: traits.byteNames,
+      // LIST tells the time of who knows which zone.
+      clockSkewMs: traits.facts ? SERVER_CLOCK_SKEW_MS : Number.POSITIVE_INFINITY,
+    };
+  }
+
+  async send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult> {
+    const { sizeBytes } = source.version;
+    const receipt = await this.#lanes.use(options.signal, (connection) =>
+      send(connection, { source, sizeBytes, path, options, reconnect: this.#reconnect }),
+    );
+    return { state: 'done', receipt };
+  }
+
+  discard(path: FilePath, token: string, _note: string | undefined, options: CallOptions): Promise<void> {
+    return this.#lanes.use(options.signal, async (connection) => {
+      if (!connection.memory.renames) return;
+      await removeIfThere(connection, tempPath(path, token));
+      await removeIfThere(connection, tryPath(path, token));
+      if (connection.memory.replaces === false) await putBack(connection, path, token);
+    });
+  }
+
+  list(folder: FilePath, options: ListOptions): AsyncIterable<Entry> {
+    return list(this.#lanes, folder, options);
+  }
+
+  stat(path: FilePath, options: CallOptions): Promise<Entry | undefined> {
+    return this.#lanes.use(options.signal, async (connection) => {
+      const facts = await look(connection, path);
+      return facts === undefined ? undefined : entryOf(path, facts);
+    });
+  }
+
+  source(path: FilePath, version: FileVersion): SourceFile {
+    return sourceOf(this.#lanes, path, version);
+  }
+
+  remove(path: FilePath, version: FileVersion, options: CallOptions): Promise<void> {
+    return this.#lanes.use(options.signal, (connection) => remove(connection, path, version, options));
+  }
+
+  archive(path: FilePath, version: FileVersion, target: FilePath, options: CallOptions): Promise<FilePath> {
+    return this.#lanes.use(options.signal, (connection) =>
+      archive(connection, path, version, target, options),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lanes[Symbol.asyncDispose]();
+  }
+}
