@@ -83,10 +83,6 @@ export class SftpEndpoint implements Endpoint {
     return probe(this, folder, options);
   }
 
-  async close(): Promise<void> {
-    this.#memory.hashing.stop();
-  }
-
   /** The connection to this host as a jump host, over its own road or over one that other jump hosts made. */
   hop(chain: string, trail: readonly string[], road?: Road): SharedHop {
     const known = this.#hops.get(chain);

@@ -5,7 +5,6 @@ import type { FilePath } from '../../sync/names.ts';
 import { unlessAborted } from './bounded.ts';
 import { diskFullFault, fileFault, readOnlyFault, STATUS, statusOf } from './faults.ts';
 import { Folders } from './folders.ts';
-import { HashThread } from './hasher.ts';
 import type { HostKey } from './hostkeys.ts';
 import type { Link } from './link.ts';
 import type { SftpSettings } from './settings.ts';
@@ -68,7 +67,6 @@ function isOpenSsh(ident: string, offers: (extension: string) => boolean): boole
 /** What was learned of an endpoint while it was used. */
 export class Memory {
   readonly folders = new Folders();
-  readonly hashing = new HashThread();
   /** False once it was seen (or told) that the server renames nothing. */
   renames: boolean;
   /** The program that computes SHA-256 there; undefined while nobody asked, false where there is none. */

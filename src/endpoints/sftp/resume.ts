@@ -3,12 +3,12 @@
  * so), and only after it was proved that what lies there is the same content.
  */
 
+import { createHash, type Hash } from 'node:crypto';
 import { z } from 'zod';
 import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import type { SourceReader } from '../endpoint.ts';
 import { holds } from './digest.ts';
-import type { Hasher } from './hasher.ts';
 import { changedFault, type Job } from './job.ts';
 import { isFile } from './kinds.ts';
 import { SPAN_BYTES } from './upload-large.ts';
@@ -42,31 +42,27 @@ function parseNote(text: string | undefined): z.output<typeof Note> | undefined 
 
 export interface Resumed {
   readonly start: number;
-  /** Holds everything before; the caller's to dispose of. */
-  readonly hasher: Hasher;
+  /** SHA-256 that has taken in everything before. */
+  readonly hash: Hash;
 }
 
-/** @param hasher makes a new one. Errors are Faults of the source or the link. */
+/** Errors are Faults of the source or the link. */
 export async function resumePoint(
   job: Job,
   reader: SourceReader,
   temp: FilePath,
-  hasher: () => Hasher,
 ): Promise<Resumed | undefined> {
   const start = await safeStart(job, temp);
   if (start === undefined) return undefined;
-  using stack = new DisposableStack();
-  const before = stack.use(hasher());
-  const sha256 = hashUpTo(job, reader, start, before);
+  const hash = createHash('sha256');
+  const sha256 = hashUpTo(job, reader, start, hash);
   const proved = await holds(job.remote, { path: temp, bytes: start, sha256 }, job.options.signal).catch(
     (error: unknown) => {
       if (error instanceof Fault) throw error;
       return false; // it cannot be read: start again
     },
   );
-  if (!proved) return undefined;
-  stack.move();
-  return { start, hasher: before };
+  return proved ? { start, hash } : undefined;
 }
 
 /** Everything before it should lie there without a gap. Undefined when there is nothing worth going on from. */
@@ -80,14 +76,14 @@ async function safeStart(job: Job, temp: FilePath): Promise<number | undefined> 
   return start < WORTH_BYTES ? undefined : start;
 }
 
-async function hashUpTo(job: Job, reader: SourceReader, end: number, hasher: Hasher): Promise<string> {
+async function hashUpTo(job: Job, reader: SourceReader, end: number, hash: Hash): Promise<string> {
   let bytes = 0;
   for await (const chunk of reader.read(0, end, job.options.signal)) {
-    await hasher.add(chunk);
+    hash.update(chunk);
     bytes += chunk.length;
   }
   if (bytes !== end) throw changedFault(job, 'became shorter');
-  return await hasher.digest();
+  return hash.copy().digest('hex');
 }
 
 async function statOf(job: Job, path: FilePath): Promise<Attributes | undefined> {

@@ -4,6 +4,7 @@
  * left of it after a fault is removed while the link lives.
  */
 
+import { createHash } from 'node:crypto';
 import { Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import { type Receipt, SMALL_BYTES, type SourceReader } from '../endpoint.ts';
@@ -68,9 +69,9 @@ class DirectSending {
   }
 
   async #large(): Promise<Uploaded> {
-    const { remote, options, sizeBytes } = this.#job;
+    const { remote, options } = this.#job;
     const job: Job = { ...this.#job, helpers: [] };
-    using hasher = remote.memory.hashing.hasher(sizeBytes);
+    const hash = createHash('sha256');
     const handle = await this.#open();
     await closing(job, handle, async () => {
       await uploadLarge({
@@ -79,13 +80,13 @@ class DirectSending {
         handle,
         file: this.#path,
         start: 0,
-        hasher,
+        hash,
         note: undefined,
       });
       await this.#reader.recheck(options.signal);
       await finish(job, handle, !remote.traits.commitsAtClose);
     });
-    return { sha256: await hasher.digest() };
+    return { sha256: hash.digest('hex') };
   }
 
   async #open(): Promise<Handle> {

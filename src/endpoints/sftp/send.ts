@@ -4,10 +4,10 @@
  * Whatever goes wrong while the link lives, the temporary is removed, unless a later attempt can go on from it.
  */
 
+import { createHash } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { type Receipt, SMALL_BYTES, type SourceReader } from '../endpoint.ts';
-import type { Hasher } from './hasher.ts';
 import type { Job, Uploaded } from './job.ts';
 import { publish } from './publish.ts';
 import { noteFor, resumePoint } from './resume.ts';
@@ -80,10 +80,9 @@ async function upload(job: Job, reader: SourceReader, temp: FilePath): Promise<U
 }
 
 async function uploadResumable(job: Job, reader: SourceReader, temp: FilePath): Promise<Uploaded> {
-  const { remote, options, helpers, sizeBytes } = job;
-  const newHasher = (): Hasher => remote.memory.hashing.hasher(sizeBytes);
-  const resumed = await resumePoint(job, reader, temp, newHasher);
-  using hasher = resumed?.hasher ?? newHasher();
+  const { remote, options, helpers } = job;
+  const resumed = await resumePoint(job, reader, temp);
+  const hash = resumed?.hash ?? createHash('sha256');
   const start = resumed?.start ?? 0;
   const handle =
     resumed === undefined
@@ -94,11 +93,11 @@ async function uploadResumable(job: Job, reader: SourceReader, temp: FilePath): 
     options.checkpoint(noteFor(contiguous, helpers.length > 0));
   await closing(job, handle, async () => {
     await note(start);
-    await uploadLarge({ job, reader, handle, file: temp, start, hasher, note });
+    await uploadLarge({ job, reader, handle, file: temp, start, hash, note });
     await finish(job, handle, true);
   });
   await reader.recheck(options.signal);
-  return { sha256: await hasher.digest() };
+  return { sha256: hash.digest('hex') };
 }
 
 /** The temporary goes, unless the next attempt at this version can go on from it. */

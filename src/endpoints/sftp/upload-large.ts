@@ -7,12 +7,11 @@
  * it had not confirmed is read and sent again.
  */
 
-import { randomInt } from 'node:crypto';
+import { type Hash, randomInt } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { CHUNK_BYTES, type SourceReader } from '../endpoint.ts';
 import { Acked, type Segment } from './acked.ts';
-import type { Hasher } from './hasher.ts';
 import { changedFault, type Job, pieces } from './job.ts';
 import { explain, type Remote } from './remote.ts';
 import { takeRoom } from './window.ts';
@@ -39,9 +38,10 @@ export interface LargeOptions {
   /** The file on the job's own session, open for writing. */
   readonly handle: Handle;
   readonly file: FilePath;
-  /** Everything before is there already, and in the hasher. */
+  /** Everything before is there already, and in the hash. */
   readonly start: number;
-  readonly hasher: Hasher;
+  /** Takes in all that is sent, in order. */
+  readonly hash: Hash;
   /** Keeps the safe point; undefined where a send cannot be resumed. */
   readonly note: ((contiguous: number) => Promise<void>) | undefined;
 }
@@ -86,7 +86,7 @@ class LargeUpload {
   }
 
   async #sendAll(): Promise<void> {
-    const { job, reader, start, hasher } = this.#options;
+    const { job, reader, start, hash } = this.#options;
     const { signal } = job.options;
     const chunks = reader.read(start, job.sizeBytes, signal)[Symbol.asyncIterator]();
     let at = start;
@@ -109,8 +109,8 @@ class LargeUpload {
         }
         const segment = { start: at, end: at + chunk.length };
         this.#write(lane, chunk, segment, this.#acked.sent(segment));
+        hash.update(chunk);
         at = segment.end;
-        await hasher.add(chunk);
       }
     } finally {
       await chunks.return?.(undefined);
