@@ -34,14 +34,22 @@ test(`killed ${KILLS} times while files keep coming, nothing is lost, torn or le
     verify: 'size',
     retry: { attempts: 8, delay: '100ms', maxDelay: '1s' },
   });
-  const env = { REDIS_URL: redis.url, FERRY_LOG: 'warn' };
+  const env = { REDIS_URL: redis.url, FERRY_LOG: 'debug' };
   const expected = new Map<string, string>();
 
   const dropping = new AbortController();
   const drops = drop(home.outbox, expected, dropping.signal);
   for (let kill = 0; kill < KILLS; kill += 1) {
     const worker = home.start(['start'], env);
-    await sleep(randomInt(200, 3_000));
+    if (kill % 2 === 0) await sleep(randomInt(200, 3_000));
+    else {
+      // Every other kill comes while something is being sent, however slow the machine is.
+      await until('something to be sent', () => worker.output().includes('"event":"sending"'), {
+        timeoutMs: 60_000,
+        everyMs: 5,
+      });
+      await sleep(randomInt(0, 60));
+    }
     if (kill % 10 === 5) await redis.empty();
     const ended = await worker.stop('SIGKILL');
     assert.equal(ended.signal, 'SIGKILL', `the worker ended by itself: ${ended.stderr}`);
