@@ -43,7 +43,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@bull-board/fastify': ['web'],
   'basic-ftp': ['endpoints/ftps'],
   bullmq: ['queue'],
-  chokidar: ['triggers/watch.ts'],
+  chokidar: ['triggers/chokidar-tree.ts'],
   commander: ['cli'],
   'cron-parser': ['config', 'queue/cron.ts'],
   fastify: ['web'],

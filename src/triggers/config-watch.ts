@@ -53,6 +53,9 @@ export async function watchConfig(options: ConfigWatchOptions): Promise<FolderWa
     get by() {
       return watch.by;
     },
+    get engine() {
+      return watch.engine;
+    },
     get folders() {
       return watch.folders;
     },

@@ -4,16 +4,18 @@
  * folder that can be watched is watched, and that a folder is watched before it is read, so that no file can
  * slip in between.
  *
- * On `node:fs` and not on chokidar 5, by measurement (100,000 files in 1,000 folders, Node 24, Linux): chokidar
- * puts a watch on every file (101,000 of them; +600 MB, ready in 11 s), and told to ignore files it still
- * lists and stats the whole folder again at each event (+250 MB, 3 s; over one core for as long as a file
- * grows in a folder of 20,000). A watch on each folder: 1,001 of them, +16 MB, 0.15 s, no measurable load; and names stay bytes.
+ * For trees that are too much for chokidar 5 (chokidar-tree.ts), by measurement on 100,000 files in 1,000 folders
+ * (Node 24, Linux): chokidar puts a watch on every file (101,000 of them; +593 MB, ready in 11.7 s), and told to
+ * ignore files it still lists and stats the whole folder again at each event (+250 MB, 3 s). A watch on each
+ * folder: 1,001 of them, +19 MB, 0.2 s, no measurable load; and names stay bytes.
  */
 
-import { type FSWatcher, type PathLike, watch } from 'node:fs';
-import { lstat, opendir, stat } from 'node:fs/promises';
+import { type FSWatcher, watch } from 'node:fs';
 import { codeOf } from '../sync/errors.ts';
-import { type FilePath, folderOf, fromBytes, joinPath, nameOf, OWN_PREFIX, toBytes } from '../sync/names.ts';
+import { type FilePath, folderOf, fromBytes, joinPath, nameOf, OWN_PREFIX } from '../sync/names.ts';
+import { countEvent } from './flood.ts';
+import { entriesOf, folderIdentity, nameOfEntry, pathLike, rootIdentity } from './lookup.ts';
+import type { Tree, TreeOptions } from './tree.ts';
 
 /** Folders read at once. */
 const READERS = 8;
@@ -27,20 +29,12 @@ interface Folder {
   readonly children: Map<string, Folder>;
 }
 
-export interface FoldersOptions {
-  /** Absolute. */
-  readonly root: FilePath;
-  /** Whether to go into a folder (relative to the root). */
-  readonly enter: (folder: FilePath) => boolean;
-  /** Something happened to the name `path`; `structural` when it may have come, gone or changed its kind. */
-  readonly onEvent: (path: FilePath, structural: boolean) => void;
-  /** A watch broke, or the system did not say what happened: look at everything. */
-  readonly onDoubt: () => void;
+export interface FoldersOptions extends TreeOptions {
   /** One watch for the whole tree: for systems that do it natively (not Linux). */
   readonly recursive: boolean;
 }
 
-export class Folders implements Disposable {
+export class Folders implements Tree {
   readonly #options: FoldersOptions;
   #root: Folder | undefined;
   #closed = false;
@@ -51,12 +45,10 @@ export class Folders implements Disposable {
     this.#options = options;
   }
 
-  /** Set when the system would not watch all folders. */
   get limit(): Error | undefined {
     return this.#limit;
   }
 
-  /** How many folders are watched. */
   get watched(): number {
     const count = (folder: Folder): number => {
       let sum = folder.watcher === undefined ? 0 : 1;
@@ -66,24 +58,10 @@ export class Folders implements Disposable {
     return this.#root === undefined ? 0 : count(this.#root);
   }
 
-  /** True for a folder that is, or was until a moment ago. */
   has(path: FilePath): boolean {
     return this.#find(path) !== undefined;
   }
 
-  isFolder(path: FilePath): Promise<boolean> {
-    return folderIdentity(this.#absolute(path)).then((identity) => identity !== undefined);
-  }
-
-  /** Whether anything has that name. */
-  exists(path: FilePath): Promise<boolean> {
-    return lstat(this.#absolute(path)).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** Begins afresh, from the root down. @throws the system's error when the root is not a folder that can be read */
   async open(): Promise<void> {
     this.close();
     const identity = await rootIdentity(this.#options.root);
@@ -93,7 +71,6 @@ export class Folders implements Disposable {
     if (!this.#options.recursive) await this.#readFrom(root);
   }
 
-  /** Makes the watches fit the folders as they are now, everywhere. Errors as `open`. */
   async sync(): Promise<void> {
     const root = this.#root;
     if (root === undefined || root.watcher === undefined) return this.open();
@@ -101,8 +78,11 @@ export class Folders implements Disposable {
     if (!this.#options.recursive) await this.#readFrom(root);
   }
 
-  /** A folder came, went or was replaced by another of its name. What is there now is watched, with all below. */
-  async refresh(path: FilePath): Promise<void> {
+  async refresh(paths: readonly FilePath[]): Promise<void> {
+    for (const path of paths) await this.#replace(path);
+  }
+
+  async #replace(path: FilePath): Promise<void> {
     const parent = this.#find(folderOf(path));
     const name = nameOf(path);
     const identity = await folderIdentity(this.#absolute(path));
@@ -113,7 +93,6 @@ export class Folders implements Disposable {
     if (fresh !== undefined) await this.#readAll([fresh]);
   }
 
-  /** Lets go of all watches; `open` begins again. */
   close(): void {
     this.#close(this.#root);
     this.#root = undefined;
@@ -188,7 +167,7 @@ export class Folders implements Disposable {
   #watch(path: FilePath): FSWatcher | undefined {
     const { onDoubt, recursive } = this.#options;
     try {
-      const absolute = this.#absolute(path);
+      const absolute = pathLike(this.#absolute(path));
       const watcher = recursive
         ? watch(absolute, { recursive }, (event, name) =>
             this.#tell(path, event, name?.replaceAll('\\', '/')),
@@ -196,7 +175,7 @@ export class Folders implements Disposable {
         : watch(absolute, { encoding: 'buffer' }, (event, name) =>
             this.#tell(path, event, name && fromBytes(name)),
           );
-      watcher.on('error', () => onDoubt());
+      watcher.on('error', () => onDoubt('a watch broke'));
       return watcher;
     } catch (error) {
       const code = codeOf(error);
@@ -209,7 +188,8 @@ export class Folders implements Disposable {
   }
 
   #tell(folder: FilePath, event: string, name: FilePath | null | undefined): void {
-    if (!name) this.#options.onDoubt();
+    countEvent();
+    if (!name) this.#options.onDoubt('the system did not say what happened');
     else if (!name.split('/').some((part) => part.startsWith(OWN_PREFIX)))
       this.#options.onEvent(joinPath(folder, name), event === 'rename');
   }
@@ -229,38 +209,13 @@ export class Folders implements Disposable {
     folder.children.clear();
   }
 
-  #absolute(path: FilePath): PathLike {
-    return pathLike(joinPath(this.#options.root, path));
+  #absolute(path: FilePath): FilePath {
+    return joinPath(this.#options.root, path);
   }
 }
 
-/** As the file system wants it: bytes only where UTF-8 cannot say it. */
-export function pathLike(path: FilePath): PathLike {
-  return path.isWellFormed() ? path : toBytes(path);
-}
-
-/** Tells this root from another that takes its place. @throws the system's error, ENOTDIR when it is no folder */
-export async function rootIdentity(root: FilePath): Promise<string> {
-  const found = await stat(pathLike(root), { bigint: true });
-  if (!found.isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
-  return `${found.dev}:${found.ino}:${found.birthtimeNs}`;
-}
-
-async function folderIdentity(path: PathLike): Promise<string | undefined> {
-  try {
-    const found = await lstat(path, { bigint: true });
-    return found.isDirectory() ? `${found.dev}:${found.ino}:${found.birthtimeNs}` : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Names of the folders in a folder, read in portions: a folder may hold 100,000 files. */
-async function subfolders(path: PathLike): Promise<readonly string[]> {
-  const names: string[] = [];
-  // As latin1 a name is its bytes.
-  for await (const entry of await opendir(path, { encoding: 'latin1', bufferSize: 512 })) {
-    if (entry.isDirectory()) names.push(fromBytes(Buffer.from(entry.name, 'latin1')));
-  }
+async function subfolders(path: FilePath): Promise<readonly FilePath[]> {
+  const names: FilePath[] = [];
+  for await (const entry of await entriesOf(path)) if (entry.isDirectory()) names.push(nameOfEntry(entry));
   return names;
 }

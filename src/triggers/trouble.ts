@@ -1,7 +1,9 @@
 /** What can keep a folder from being watched, in words, and what to do about it. */
 
+import { statfs } from 'node:fs/promises';
 import { codeOf, Fault, messageOf } from '../sync/errors.ts';
 import { type FilePath, printable } from '../sync/names.ts';
+import { pathLike } from './lookup.ts';
 
 /** The root is gone, or may not be read. */
 export function missing(folder: FilePath, error: unknown): Fault {
@@ -81,6 +83,11 @@ const NETWORK_TYPES: ReadonlySet<number> = new Set([
   0x786f4256, // VirtualBox shared folder
 ]);
 
-export function isNetworkType(type: number): boolean {
-  return NETWORK_TYPES.has(type >>> 0);
+/** True for a folder on a share that other hosts may write to. */
+export async function isOnNetwork(folder: FilePath): Promise<boolean> {
+  try {
+    return NETWORK_TYPES.has((await statfs(pathLike(folder))).type >>> 0);
+  } catch {
+    return false;
+  }
 }

@@ -4,20 +4,19 @@
  * for a look at the whole. What gets lost all the same is found by the periodic scan.
  */
 
-import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from '../sync/errors.ts';
-import { type FilePath, nameOf } from '../sync/names.ts';
-import { Agenda } from './agenda.ts';
-import { Folders, pathLike, rootIdentity } from './folders.ts';
-import { hangs, isNetworkType, limited, missing } from './trouble.ts';
+import type { FilePath } from '../sync/names.ts';
+import { AdaptiveTree, ORDINARY } from './adaptive-tree.ts';
+import { Agenda, sortOut } from './agenda.ts';
+import type { Ordinary } from './chokidar-tree.ts';
+import { Root } from './root.ts';
+import { hangs, isOnNetwork, limited, missing } from './trouble.ts';
 
 /** Events within so many ms are passed on together. */
 const TOGETHER_MS = 25;
 /** How often the root is asked whether it is still there, and the same. */
 const ROOT_CHECK_MS = 1_500;
-/** Unanswered for so long, its file system hangs. */
-const ROOT_DEADLINE_MS = 15_000;
 /** How often the whole is looked at while some folders cannot be watched. */
 const BLIND_MS = 5_000;
 /** How often a network share is looked at as a whole: what other hosts write there causes no event here. */
@@ -44,6 +43,8 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
   /** One watch for the whole tree, as Windows and macOS have it. Default: there. */
   readonly recursive?: boolean;
+  /** Up to here chokidar watches the tree. */
+  readonly ordinary?: Ordinary;
   readonly rootCheckMs?: number;
   readonly blindMs?: number;
 }
@@ -51,6 +52,8 @@ export interface WatchOptions {
 export interface FolderWatch extends AsyncDisposable {
   /** How it gets to know: told by the system, by looking again and again, or both (a network share). */
   readonly by: 'events' | 'polling' | 'both';
+  /** What the system's events come through: it changes over by itself, once. */
+  readonly engine: 'chokidar' | 'folders';
   /** How many folders are watched. */
   readonly folders: number;
 }
@@ -61,20 +64,20 @@ export interface FolderWatch extends AsyncDisposable {
  */
 export async function watchFolder(options: WatchOptions): Promise<FolderWatch> {
   const watcher = new Watcher(options);
-  await watcher.started;
+  await watcher.started.promise;
   return watcher;
 }
 
 class Watcher implements FolderWatch {
-  readonly started: Promise<void>;
+  readonly started = Promise.withResolvers<void>();
   readonly #options: WatchOptions;
-  readonly #folders: Folders;
+  readonly #root: Root;
+  readonly #tree: AdaptiveTree;
   readonly #clocks: NodeJS.Timeout[] = [];
   #agenda = new Agenda();
   #timer: NodeJS.Timeout | undefined;
   /** The pass under way: there is never more than one. */
   #pass: Promise<void> | undefined;
-  #askingSinceMs: number | undefined;
   /** Of the root that is watched; undefined while there is none. */
   #identity: string | undefined;
   #firstPass = true;
@@ -82,19 +85,17 @@ class Watcher implements FolderWatch {
   #blind: NodeJS.Timeout | undefined;
   #alarmed: string | undefined;
   #closed = false;
-  readonly #markStarted: () => void;
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.started = promise;
-    this.#markStarted = resolve;
-    this.#folders = new Folders({
+    this.#root = new Root(options.folder);
+    this.#tree = new AdaptiveTree({
       root: options.folder,
       enter: options.enter ?? (() => true),
       recursive: options.recursive ?? process.platform !== 'linux',
+      ordinary: options.ordinary ?? ORDINARY,
       onEvent: (path, structural) => this.#onEvent(path, structural),
-      onDoubt: () => this.#onDoubt('the system lost track'),
+      onDoubt: (reason) => this.#onDoubt(reason),
     });
     options.signal.addEventListener('abort', this.#close, { once: true });
     if (options.signal.aborted) this.#close();
@@ -106,8 +107,12 @@ class Watcher implements FolderWatch {
     return this.#onNetwork ? 'both' : 'events';
   }
 
+  get engine(): 'chokidar' | 'folders' {
+    return this.#tree.engine;
+  }
+
   get folders(): number {
-    return this.#folders.watched;
+    return this.#tree.watched;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,8 +127,8 @@ class Watcher implements FolderWatch {
     clearTimeout(this.#timer);
     clearTimeout(this.#blind);
     for (const clock of this.#clocks) clearInterval(clock);
-    this.#folders[Symbol.dispose]();
-    this.#markStarted();
+    this.#tree[Symbol.dispose]();
+    this.started.resolve();
   };
 
   #begin(): void {
@@ -153,10 +158,9 @@ class Watcher implements FolderWatch {
 
   /** Each pass begins at the root; while nothing happens, this makes one all the same. */
   #tick(): void {
-    const sinceMs = this.#askingSinceMs;
-    if (sinceMs !== undefined && performance.now() - sinceMs > ROOT_DEADLINE_MS) {
+    if (this.#root.hangs) {
       this.#alarm(hangs(this.#options.folder));
-      this.#markStarted();
+      this.started.resolve();
     }
     this.#arm(0);
   }
@@ -171,7 +175,7 @@ class Watcher implements FolderWatch {
     const startedMs = performance.now();
     this.#pass = this.#once().finally(() => {
       this.#pass = undefined;
-      this.#markStarted();
+      this.started.resolve();
       // While a storm lasts, at most half of the time goes into it.
       if (!this.#agenda.empty) this.#arm(Math.max(TOGETHER_MS, performance.now() - startedMs));
     });
@@ -183,7 +187,7 @@ class Watcher implements FolderWatch {
     const first = this.#firstPass;
     this.#firstPass = false;
     try {
-      const identity = await this.#askRoot();
+      const identity = await this.#root.ask();
       if (this.#closed) return;
       if (identity !== this.#identity || agenda.suspect) await this.#adopt(identity, first);
       else if (agenda.doubt !== undefined) await this.#lookAtAll(agenda.doubt);
@@ -195,19 +199,10 @@ class Watcher implements FolderWatch {
     if (!this.#closed) this.#limits();
   }
 
-  async #askRoot(): Promise<string> {
-    this.#askingSinceMs = performance.now();
-    try {
-      return await rootIdentity(this.#options.folder);
-    } finally {
-      this.#askingSinceMs = undefined;
-    }
-  }
-
   /** A root that was not watched before. */
   async #adopt(identity: string, first: boolean): Promise<void> {
     if (this.#options.pollMs === undefined) {
-      await this.#folders.open();
+      await this.#tree.open();
       if (!this.#onNetwork && !this.#closed && (await isOnNetwork(this.#options.folder))) {
         this.#onNetwork = true;
         this.#every(NETWORK_POLL_MS, () => this.#poll());
@@ -222,41 +217,32 @@ class Watcher implements FolderWatch {
   }
 
   async #lookAtAll(reason: string): Promise<void> {
-    await this.#folders.sync();
+    await this.#tree.sync();
     if (!this.#closed) this.#options.onWhole(reason);
   }
 
   async #lookAtSome(events: ReadonlyMap<FilePath, boolean>): Promise<void> {
-    const { enter, folder, ignore } = this.#options;
-    const plain = new Set<FilePath>();
-    const folders: FilePath[] = [];
-    await Promise.all(
-      [...events].map(async ([path, structural]) => {
-        if (this.#folders.has(path) || (structural && (await this.#folders.isFolder(path))))
-          folders.push(path);
-        else if (ignore?.(path) !== true) plain.add(path);
-        // A folder that is deleted or moved tells of itself by its own name: perhaps it was the root.
-        if (structural && path === nameOf(folder))
-          this.#agenda.suspect ||= !(await this.#folders.exists(path));
-      }),
-    );
-    if (plain.size > 0 && !this.#closed) this.#options.onPaths(plain);
-    // Parents first; and only now, since a large folder takes its time.
-    const entered = folders.filter((path) => enter?.(path) !== false).sort();
-    for (const path of entered) await this.#folders.refresh(path);
-    if (entered.length > 0 && !this.#closed) this.#options.onPaths(new Set(entered));
+    const { enter, folder, ignore, onPaths } = this.#options;
+    const { folders, rootSuspect, others } = await sortOut(events, folder, this.#tree);
+    this.#agenda.suspect ||= rootSuspect;
+    const plain = others.filter((path) => ignore?.(path) !== true);
+    if (plain.length > 0 && !this.#closed) onPaths(new Set(plain));
+    // Only now, since a large folder takes its time.
+    const entered = folders.filter((path) => enter?.(path) !== false);
+    if (entered.length > 0) await this.#tree.refresh(entered);
+    if (entered.length > 0 && !this.#closed) onPaths(new Set(entered));
   }
 
   #lost(error: unknown): void {
     if (this.#closed) return;
     this.#identity = undefined;
-    this.#folders.close();
+    this.#tree.close();
     this.#alarm(missing(this.#options.folder, error));
   }
 
   /** While the system refuses to watch some folders, the whole is looked at again and again. */
   #limits(): void {
-    const { limit } = this.#folders;
+    const { limit } = this.#tree;
     this.#alarm(limit === undefined ? undefined : limited(this.#options.folder, limit));
     if (limit === undefined || this.#blind !== undefined) return;
     this.#blind = setTimeout(() => {
@@ -269,13 +255,5 @@ class Watcher implements FolderWatch {
     if (this.#closed || fault?.message === this.#alarmed) return;
     this.#alarmed = fault?.message;
     this.#options.onAlarm(fault);
-  }
-}
-
-async function isOnNetwork(folder: FilePath): Promise<boolean> {
-  try {
-    return isNetworkType((await statfs(pathLike(folder))).type);
-  } catch {
-    return false;
   }
 }

@@ -16,4 +16,4 @@ const watch = await watchFolder({
   onAlarm: (fault) => tell({ alarm: fault?.code ?? 'over', advice: fault?.advice }),
   signal: stop.signal,
 });
-tell({ ready: watch.folders });
+tell({ ready: watch.folders, engine: watch.engine });

@@ -19,6 +19,7 @@ interface Told {
   readonly alarm?: string;
   readonly advice?: string;
   readonly ready?: number;
+  readonly engine?: string;
 }
 
 /** @param setting of /proc/sys/user, counted in each user namespace */
@@ -89,6 +90,24 @@ test('no watches at all: the remedy, and looks at the whole', async () => {
   await until(
     'looks at the whole',
     () => watching.told.filter((told) => told.whole !== undefined).length >= 3,
+  );
+  assert.equal(await watching.end(), 0);
+});
+
+test('fewer watches than files: folder by folder, without any alarm', async () => {
+  await using root = await temporaryFolder('watch');
+  await mkdir(join(root.path, 'sub'));
+  await using watching = await watchWith('max_inotify_watches', 20, root.path);
+  const { engine } = await watching.seen('ready', (told) => told.ready !== undefined);
+  assert.equal(engine, 'chokidar');
+  for (let at = 0; at < 40; at += 1) await writeFile(join(root.path, `sub/file-${at}`), 'x');
+  await watching.seen('a look at the whole', (told) => told.whole?.includes('ENOSPC') === true);
+  const since = watching.told.length;
+  await writeFile(join(root.path, 'sub/last'), 'x');
+  await watching.seen('a hint', (told) => told.paths?.includes('sub/last') === true, since);
+  assert.deepEqual(
+    watching.told.filter((told) => told.alarm !== undefined),
+    [],
   );
   assert.equal(await watching.end(), 0);
 });

@@ -1,5 +1,6 @@
 /** A watched folder and what was told about it. */
 
+import { readdir, readFile } from 'node:fs/promises';
 import type { Fault } from '../../src/sync/errors.ts';
 import { type FilePath, folderOf } from '../../src/sync/names.ts';
 import { type FolderWatch, type WatchOptions, watchFolder } from '../../src/triggers/watch.ts';
@@ -87,4 +88,13 @@ export class Watching implements AsyncDisposable {
 function below(path: FilePath): readonly FilePath[] {
   const parent = folderOf(path);
   return parent === '' ? [path] : [path, ...below(parent)];
+}
+
+/** How many inotify watches this process has. */
+export async function systemWatches(): Promise<number> {
+  const open = await readdir('/proc/self/fdinfo');
+  const all = await Promise.all(
+    open.map((fd) => readFile(`/proc/self/fdinfo/${fd}`, 'utf8').catch(() => '')),
+  );
+  return all.join('').split('inotify wd:').length - 1;
 }
