@@ -35,7 +35,9 @@ export async function proftpdFolder(): Promise<string> {
   await mkdir(CACHE, { recursive: true });
   const scratch = await mkdtemp(join(CACHE, 'unpacking-'));
   try {
-    await run('apt-get', ['download', '-qq', ...PACKAGES], { cwd: scratch });
+    const download = () => run('apt-get', ['download', '-qq', ...PACKAGES], { cwd: scratch });
+    // Package lists may be missing or old.
+    await download().catch(() => run('apt-get', ['update', '-qq']).then(download));
     for (const name of await readdir(scratch)) await run('dpkg', ['-x', name, 'proftpd'], { cwd: scratch });
     await rename(join(scratch, 'proftpd'), folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error; // another process was first
