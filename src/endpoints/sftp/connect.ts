@@ -37,6 +37,7 @@ export async function connect(plan: ConnectPlan, signal: AbortSignal, passed?: P
           settings,
           road: plan.road,
           sftp: plan.sftp,
+          known: memory.family !== undefined,
           families,
           verify: (key) => {
             if (hostKeys.pinned(key)) return undefined;
@@ -89,6 +90,7 @@ export async function shownHostKeys(
       await dial(
         {
           ...plan,
+          known: false,
           families,
           verify: (key) => {
             shown = { ...hostKeyOf(key), pinned: hostKeys.pinned(key) };

@@ -18,7 +18,7 @@ import {
   type Phase,
   passwordExpired,
   tlsFault,
-} from './faults.ts';
+} from './connect-faults.ts';
 import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
 import type { Login } from './login.ts';
 import { CIPHERS, type SftpSettings } from './settings.ts';
@@ -35,6 +35,8 @@ export interface DialPlan {
   readonly login: () => Promise<Login>;
   /** A jump host needs no SFTP. */
   readonly sftp: boolean;
+  /** It was seen to speak SSH before: what ends a connection without a word is no other kind of server. */
+  readonly known: boolean;
 }
 
 export interface Dialled {
@@ -68,7 +70,7 @@ export async function dial(plan: DialPlan, signal: AbortSignal, passed?: Passed)
   } catch (error) {
     sock?.destroy();
     const mute = state.phase === 'banner' && state.sniffed.length === 0 && !deadline.signal.aborted;
-    if (mute && (await speaksTls(plan.road, deadline.signal))) throw tlsFault(state);
+    if (mute && !plan.known && (await speaksTls(plan.road, deadline.signal))) throw tlsFault(state);
     throw deadline.signal.aborted ? deadline.signal.reason : error;
   } finally {
     clearTimeout(timer);

@@ -8,6 +8,7 @@ import { asFault, Fault } from '../../sync/errors.ts';
 import { type FilePath, folderOf, OWN_PREFIX, printable } from '../../sync/names.ts';
 import type { CallOptions, ProbeStep } from '../endpoint.ts';
 import { bounded } from './bounded.ts';
+import { brokenStep } from './connect-faults.ts';
 import type { SftpEndpoint } from './endpoint.ts';
 import { Feed } from './feed.ts';
 import { kindOf } from './kinds.ts';
@@ -20,21 +21,6 @@ import { createTemp, inFolderOf, openInFolder, removeIfThere, tempPath } from '.
 import { FLAG } from './wire.ts';
 
 const CONTENT = Buffer.from('Written by "ferry check"; it removes this file again.\n');
-
-/** The step that a fault of the connect belongs to, where its code says so. */
-const STEP_OF: readonly (readonly [step: string, codes: RegExp])[] = [
-  ['name', /^(ENOTFOUND|EAI_AGAIN)$/],
-  ['tcp', /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/],
-  ['hop', /^(FORWARDING_PROHIBITED|HOP_|VIA_)/],
-  ['proxy command', /^PROXY_COMMAND$/],
-  ['banner', /^(HTTP|TLS|FTP)_ANSWER$/],
-  ['key exchange', /^NO_COMMON_ALGORITHM$/],
-  ['host key', /^(HOST_KEY_|KNOWN_HOSTS)/],
-  ['login', /^(LOGIN_|KEY_|AGENT)/],
-  ['sftp', /^(NO_SFTP|SFTP_NOISE|SFTP_CUT)$/],
-];
-/** In the order in which a connect passes them, for faults whose code does not say. */
-const WAY: readonly string[] = ['name', 'tcp', 'banner', 'host key', 'login', 'sftp'];
 
 /** Never throws. */
 export function probe(
@@ -69,7 +55,7 @@ class ProbeWalk {
     try {
       session = await this.#endpoint.open(this.#signal, (step, saw) => this.#pass(step, saw));
     } catch (error) {
-      this.#fail(this.#brokenStep(asFault(error, this.#signal)), error);
+      this.#fail(brokenStep(asFault(error, this.#signal), this.#passed), error);
       return;
     }
     await using open = session;
@@ -240,12 +226,6 @@ class ProbeWalk {
   #fail(step: string, error: unknown): void {
     const { message, advice } = asFault(error, this.#signal);
     this.#step({ step, ok: false, saw: message, ...(advice === undefined ? {} : { advice }) });
-  }
-
-  #brokenStep(fault: Fault): string {
-    const { code = '' } = fault;
-    const byCode = STEP_OF.find(([, codes]) => codes.test(code))?.[0];
-    return byCode ?? WAY.find((step) => !this.#passed.includes(step)) ?? 'sftp';
   }
 }
 

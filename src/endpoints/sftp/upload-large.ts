@@ -7,24 +7,19 @@
  * it had not confirmed is read and sent again.
  */
 
-import { type Hash, randomInt } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { CHUNK_BYTES, type SourceReader } from '../endpoint.ts';
 import { Acked, type Segment } from './acked.ts';
 import { changedFault, type Job, pieces } from './job.ts';
-import { explain, type Remote } from './remote.ts';
-import { takeRoom } from './window.ts';
-import { FLAG, type Handle } from './wire.ts';
+import { type Lane, Lanes } from './lanes.ts';
+import { explain } from './remote.ts';
+import type { Handle } from './wire.ts';
 
 export const SPAN_BYTES = 32 * 1024 * 1024;
 /** How often the safe point is noted down while a file is sent. */
 const NOTE_EVERY_MS = 5_000;
-
-interface Lane {
-  readonly remote: Remote;
-  readonly handle: Handle;
-}
 
 /** What a lost helper had not confirmed. */
 interface Lost {
@@ -56,9 +51,7 @@ class LargeUpload {
   readonly #options: LargeOptions;
   readonly #job: Job;
   readonly #acked: Acked;
-  readonly #own: Lane;
-  /** Own first. */
-  #lanes: readonly Lane[];
+  readonly #lanes: Lanes;
   readonly #lost: Lost[] = [];
   #failure: unknown;
   #wake: () => void = () => undefined;
@@ -69,18 +62,18 @@ class LargeUpload {
     this.#options = options;
     this.#job = options.job;
     this.#acked = new Acked(options.start);
-    this.#own = { remote: options.job.remote, handle: options.handle };
-    this.#lanes = [this.#own];
+    this.#lanes = new Lanes(options);
   }
 
   async run(): Promise<void> {
-    const helpers = this.#recruit();
+    const helpers = this.#lanes.recruit();
     try {
       await this.#sendAll();
       await this.#noting;
     } finally {
       await helpers;
-      await this.#dismiss();
+      const failure = await this.#lanes.dismiss();
+      this.#failure ??= failure;
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -123,15 +116,9 @@ class LargeUpload {
 
   /** A lane with room for so many bytes, which are taken. */
   async #room(bytes: number): Promise<Lane> {
-    const lanes = this.#lanes;
-    const window = await takeRoom(
-      lanes.map((lane) => lane.remote.window),
-      bytes,
-      this.#job.options.signal,
-    );
-    const lane = lanes.find((candidate) => candidate.remote.window === window) ?? this.#own;
+    const lane = await this.#lanes.room(bytes, this.#job.options.signal);
     if (this.#failure === undefined) return lane;
-    window.give(bytes);
+    lane.remote.window.give(bytes);
     throw this.#failure;
   }
 
@@ -165,8 +152,7 @@ class LargeUpload {
   }
 
   async #onFailed(lane: Lane, error: unknown, lost: Lost): Promise<void> {
-    if (lane !== this.#own && error instanceof Fault) {
-      this.#lanes = this.#lanes.filter((other) => other !== lane);
+    if (error instanceof Fault && this.#lanes.drop(lane)) {
       this.#lost.push(lost);
       return;
     }
@@ -210,60 +196,4 @@ class LargeUpload {
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
-
-  /**
-   * Has the helpers open the same file. Behind one name there may be several hosts: a helper counts only when it
-   * sees the access time that the own session has just set, to a value that no other file has.
-   */
-  async #recruit(): Promise<void> {
-    const { job, handle, file } = this.#options;
-    if (job.helpers.length === 0) return;
-    const mark = randomInt(2 ** 28, 2 ** 31 - 1);
-    const marked = job.remote.wire.fsetstat(handle, { atime: mark, mtime: mark }).then(
-      () => true,
-      () => false, // without a mark, no helpers; what is wrong shows elsewhere
-    );
-    await Promise.all(
-      job.helpers.map(async (remote) => {
-        const opened = await openMarked(remote, file, mark, marked);
-        if (opened !== undefined) this.#lanes = [...this.#lanes, { remote, handle: opened }];
-      }),
-    );
-  }
-
-  /** Closes the helpers' handles; what they wrote must be known to have arrived. */
-  async #dismiss(): Promise<void> {
-    const helpers = this.#lanes.filter((lane) => lane !== this.#own);
-    this.#lanes = [this.#own];
-    await Promise.all(
-      helpers.map(async ({ remote, handle }) => {
-        try {
-          await remote.wire.close(handle);
-        } catch (error) {
-          if (!(error instanceof Fault))
-            this.#failure ??= await explain(remote, error, 'write', this.#job.path);
-        }
-      }),
-    );
-  }
-}
-
-async function openMarked(
-  remote: Remote,
-  file: FilePath,
-  mark: number,
-  marked: Promise<boolean>,
-): Promise<Handle | undefined> {
-  const { wire } = remote;
-  try {
-    const handle = await wire.open(file, FLAG.write);
-    if ((await marked) && (await wire.fstat(handle)).atime === mark) return handle;
-    remote.memory.warn(
-      `connections to ${remote.name} reach servers with different disks: files land on any of them`,
-    );
-    await wire.close(handle);
-  } catch {
-    return undefined;
-  }
-  return undefined;
 }
