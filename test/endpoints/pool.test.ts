@@ -51,7 +51,12 @@ class Place {
     this.connects += 1;
     if (this.refuse !== undefined) throw this.refuse;
     let broken: Fault | undefined;
-    const record = { closed: false, fail: (fault: Fault) => void (broken = fault) };
+    const record = {
+      closed: false,
+      fail: (fault: Fault) => {
+        broken = fault;
+      },
+    };
     const unused = (): never => assert.fail('the pool never uses a session itself');
     const session: Session = {
       capabilities,
@@ -65,7 +70,9 @@ class Place {
       source: unused,
       remove: unused,
       archive: unused,
-      [Symbol.asyncDispose]: async () => void (record.closed = true),
+      [Symbol.asyncDispose]: async () => {
+        record.closed = true;
+      },
     };
     this.opened.push({
       session,
