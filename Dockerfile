@@ -13,7 +13,7 @@ FROM tools AS compile
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-RUN npm run build -- --sourceMap false
+RUN npm run build
 
 # What runs: ssh2's native crypto built for the image's own Node, and no other Node (optional) beside it.
 FROM tools AS modules

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -18,7 +19,9 @@ test('the compiled ferry reads its configuration and runs', async () => {
     encoding: 'utf8',
   });
   assert.equal(build.stdout + build.stderr, '');
-  await symlink(join(root, 'node_modules'), join(folder.path, 'node_modules'));
+  assert.deepEqual(globSync('**/*.map', { cwd: dist }), [], 'maps are of no use without what they lead to');
+  for (const name of ['node_modules', 'package.json'])
+    await symlink(join(root, name), join(folder.path, name));
 
   const env = {
     ...process.env,

@@ -1,12 +1,12 @@
 /** `ferry check`: tries every endpoint for real, step by step, and says what to do where one fails. */
 
 import type { Config } from '../config/config.ts';
-import { nearest } from '../config/nearest.ts';
 import type { ProbeStep } from '../endpoints/endpoint.ts';
 import { paint } from '../observe/paint.ts';
 import { asFault } from '../sync/errors.ts';
-import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
+import { type Cli, EXIT, json, line } from './cli.ts';
 import type { Options } from './commands.ts';
+import { unknownName } from './names.ts';
 import { openSetup, type Setup } from './setup.ts';
 
 /** An endpoint, and the folder below which it is tried. */
@@ -43,12 +43,7 @@ function targetsOf(config: Config, names: readonly string[]): readonly Target[] 
     else if (config.endpoints.has(name)) {
       if (![...targets.values()].some((target) => target.endpoint === name))
         add(name, folderFor(config, name));
-    } else {
-      const near = nearest(name, [...config.jobs.keys(), ...config.endpoints.keys()]);
-      throw new Refusal(
-        `there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`,
-      );
-    }
+    } else throw unknownName('job or endpoint', name, [...config.jobs.keys(), ...config.endpoints.keys()]);
   }
   return [...targets.values()];
 }

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { Fault } from '../sync/errors.ts';
 import { type Cli, EXIT, line, Refusal } from './cli.ts';
+import { VERSION } from './version.ts';
 
 type Action = (cli: Cli, names: readonly string[], options: Options) => Promise<number>;
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
@@ -129,6 +130,7 @@ export function addCommands(program: Command, cli: Cli, ended: (code: number) =>
     .description(
       'Carries files from watched folders and schedules to private servers and buckets, each exactly once.',
     )
+    .version(VERSION, '-V, --version', 'the version of Ferry')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => cli.stdout.write(text),

@@ -1,14 +1,14 @@
 /** `ferry history`: every delivery, newest first, with its receipt. */
 
 import { parseDuration } from '../config/values.ts';
-import type { HistoryFilter } from '../ledger/ledger.ts';
+import type { Attempt, HistoryFilter, Ledger } from '../ledger/ledger.ts';
 import { formatBytes } from '../observe/format.ts';
 import { paint, type Style } from '../observe/paint.ts';
 import { DELIVERY_STATES, type Delivery, type DeliveryState } from '../sync/delivery.ts';
 import { printable } from '../sync/names.ts';
 import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
 import type { Options } from './commands.ts';
-import { openRecord } from './setup.ts';
+import { assertJob, openRecordIfThere } from './setup.ts';
 
 const TERMINAL_LIMIT = 50;
 
@@ -23,25 +23,30 @@ const STYLES: Readonly<Record<DeliveryState, Style>> = {
 
 export async function history(cli: Cli, _names: readonly string[], options: Options): Promise<number> {
   const filter = filterOf(cli, options);
-  using ledger = openRecord(cli);
-  for (const delivery of ledger.history(filter)) {
-    if (options.json === true) {
-      json(cli.stdout, {
-        ...asJson(delivery),
-        ...(options.attempts === true ? { attemptLog: ledger.attempts(delivery.id) } : {}),
-      });
-      continue;
-    }
-    showDelivery(cli, delivery);
-    if (options.attempts !== true) continue;
-    for (const attempt of ledger.attempts(delivery.id)) {
-      const took = `${attempt.endedAtMs - attempt.startedAtMs} ms`;
-      const error = attempt.error === undefined ? '' : `  ${attempt.error.message}`;
-      const free = attempt.counted || attempt.outcome === 'delivered' ? '' : '  (not counted)';
-      line(cli.stdout, `      ${time(attempt.startedAtMs)}  ${attempt.outcome}  ${took}${free}${error}`);
+  const attempts = options.attempts === true;
+  using ledger = openRecordIfThere(cli);
+  if (filter.job !== undefined) await assertJob(cli, ledger, filter.job);
+  let shown = 0;
+  if (ledger !== undefined) {
+    for (const delivery of ledger.history(filter)) {
+      shown += 1;
+      const log = attempts ? ledger.attempts(delivery.id) : undefined;
+      if (options.json === true)
+        json(cli.stdout, { ...asJson(delivery), ...(log === undefined ? {} : { attemptLog: log }) });
+      else {
+        showDelivery(cli, delivery);
+        for (const attempt of log ?? []) showAttempt(cli, attempt);
+      }
     }
   }
+  if (shown === 0 && options.json !== true) line(cli.stdout, nothing(cli, ledger, filter));
   return EXIT.ok;
+}
+
+function nothing(cli: Cli, ledger: Ledger | undefined, filter: HistoryFilter): string {
+  if (ledger === undefined) return `there is no record yet in ${cli.settings.dataFolder}`;
+  const { limit: _, ...chosen } = filter;
+  return Object.keys(chosen).length === 0 ? 'no delivery yet' : 'no such delivery';
 }
 
 /** The fixed shape of `history --json`. */
@@ -115,6 +120,13 @@ function showDelivery(cli: Cli, delivery: Delivery): void {
   if (delivery.error === undefined || delivery.state === 'delivered') return;
   line(cli.stdout, `        ${delivery.error.message}`);
   if (delivery.error.advice !== undefined) line(cli.stdout, `        → ${delivery.error.advice}`);
+}
+
+function showAttempt(cli: Cli, attempt: Attempt): void {
+  const took = `${attempt.endedAtMs - attempt.startedAtMs} ms`;
+  const error = attempt.error === undefined ? '' : `  ${attempt.error.message}`;
+  const free = attempt.counted || attempt.outcome === 'delivered' ? '' : '  (not counted)';
+  line(cli.stdout, `      ${time(attempt.startedAtMs)}  ${attempt.outcome}  ${took}${free}${error}`);
 }
 
 function iso(ms: number): string {

@@ -1,8 +1,8 @@
 /** `ferry pause` and `ferry resume`: hold and release endpoints and jobs. A running worker notices within a second. */
 
-import { nearest } from '../config/nearest.ts';
-import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
+import { type Cli, EXIT, json, line } from './cli.ts';
 import type { Options } from './commands.ts';
+import { unknownName } from './names.ts';
 import { openRecord, readConfig } from './setup.ts';
 
 export async function pause(cli: Cli, names: readonly string[], options: Options): Promise<number> {
@@ -41,11 +41,7 @@ async function assertKnown(cli: Cli, names: readonly string[]): Promise<void> {
   const { config } = await readConfig(cli, names);
   const known = [...config.jobs.keys(), ...config.endpoints.keys()];
   for (const name of names) {
-    if (known.includes(name)) continue;
-    const near = nearest(name, known);
-    throw new Refusal(
-      `there is no job or endpoint ${name}${near === undefined ? '' : `; did you mean ${near}?`}`,
-    );
+    if (!known.includes(name)) throw unknownName('job or endpoint', name, known);
   }
 }
 

@@ -4,7 +4,7 @@ import { formatCount } from '../observe/format.ts';
 import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
 import type { Options } from './commands.ts';
 import { asJson } from './history.ts';
-import { openRecord } from './setup.ts';
+import { assertJob, openRecord } from './setup.ts';
 
 export async function retry(cli: Cli, names: readonly string[], options: Options): Promise<number> {
   const job = options.job;
@@ -14,6 +14,7 @@ export async function retry(cli: Cli, names: readonly string[], options: Options
     return Number(name);
   });
   using ledger = openRecord(cli);
+  if (typeof job === 'string') await assertJob(cli, ledger, job);
   const missing = ids.filter((id) => ledger.get(id) === undefined);
   if (missing.length > 0) throw new Refusal(`there is no delivery ${missing.join(', ')}`);
   const which = { ...(ids.length > 0 ? { ids } : {}), ...(typeof job === 'string' ? { job } : {}) };

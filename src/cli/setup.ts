@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, Loaded } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { nearest } from '../config/nearest.ts';
 import { formatProblems, problemCount } from '../config/problems.ts';
 import { isPlainObject } from '../config/references.ts';
 import { kinds } from '../endpoints/index.ts';
@@ -12,8 +11,9 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { LEDGER_FILE, openLedger } from '../ledger/sqlite.ts';
 import type { Secrets } from '../observe/secrets.ts';
 import type { Job } from '../sync/job.ts';
-import { type Cli, EXIT, line, Refusal } from './cli.ts';
+import { type Cli, line, Refusal } from './cli.ts';
 import { Endpoints } from './endpoints.ts';
+import { unknownName } from './names.ts';
 
 const SECRET_SETTINGS = ['password', 'passphrase'];
 
@@ -97,17 +97,21 @@ export function secretsOf(config: Config, secrets: Secrets): void {
 export function jobsNamed(config: Config, names: readonly string[]): readonly Job[] {
   return names.map((name) => {
     const job = config.jobs.get(name);
-    if (job !== undefined) return job;
-    const near = nearest(name, [...config.jobs.keys()]);
-    const known = [...config.jobs.keys()].join(', ');
-    const hint =
-      near !== undefined
-        ? `; did you mean ${near}?`
-        : known === ''
-          ? '; there are none yet, try `ferry init`'
-          : `; there are ${known}`;
-    throw new Refusal(`there is no job ${name}${hint}`, EXIT.usage);
+    if (job === undefined) throw unknownName('job', name, config.jobs.keys());
+    return job;
   });
+}
+
+/**
+ * For commands that ask the ledger alone: a job is also known that is broken, or whose file is gone and whose history is not.
+ * @throws Refusal naming the nearest job when it is none
+ */
+export async function assertJob(cli: Cli, ledger: Ledger | undefined, name: string): Promise<void> {
+  const recorded = ledger?.counts().map(({ job }) => job) ?? [];
+  if (recorded.includes(name)) return;
+  const { config, broken } = await loadJobs(cli);
+  const known = [...config.jobs.keys(), ...broken.jobs, ...recorded];
+  if (!known.includes(name)) throw unknownName('job', name, known);
 }
 
 /** The ledger alone, for commands that need no endpoint. */

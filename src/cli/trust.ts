@@ -3,6 +3,7 @@
 import { pinHostKeys } from '../config/edit.ts';
 import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
 import type { Options } from './commands.ts';
+import { unknownName } from './names.ts';
 import { openSetup } from './setup.ts';
 
 export async function trust(cli: Cli, names: readonly string[], options: Options): Promise<number> {
@@ -10,8 +11,7 @@ export async function trust(cli: Cli, names: readonly string[], options: Options
   const asJson = options.json === true;
   await using setup = await openSetup(cli, names);
   const entry = setup.config.endpoints.get(name);
-  if (entry === undefined)
-    throw new Refusal(`there is no endpoint ${name} in ${cli.settings.jobsFolder}/endpoints.yaml`);
+  if (entry === undefined) throw unknownName('endpoint', name, setup.config.endpoints.keys());
   const endpoint = await setup.endpoints.get(name);
   if (endpoint.hostKeys === undefined)
     throw new Refusal(`${name} is of type ${entry.kind}, which has no host keys to pin`);

@@ -3,7 +3,7 @@
  * Fault. Statements run to their end at once (no cursor stays open), so a slow reader never holds the log back.
  */
 
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { codeOf, Fault, messageOf } from '../sync/errors.ts';
@@ -33,6 +33,7 @@ export class Database implements Disposable {
   constructor(file: string, migrations: readonly string[] = MIGRATIONS) {
     this.file = file;
     makeFolder(dirname(file));
+    makePrivate(file);
     try {
       this.#db = new DatabaseSync(file, { timeout: BUSY_MS });
     } catch (error) {
@@ -177,10 +178,22 @@ function rowOf(row: unknown): Row {
   throw new TypeError('a row is not an array');
 }
 
+/**
+ * What is sent where is nobody else's to read; SQLite gives the mode of the file to its log and index. One that is
+ * there is not even opened: closing any descriptor of it would drop this process's locks (`owner.ts`).
+ */
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, 'ax', 0o600));
+  } catch {
+    // It is there, or cannot be made: SQLite opens it, or says why not.
+  }
+}
+
 /** @throws Fault `permanent` */
 export function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
     const code = codeOf(error);
     throw new Fault('permanent', `the data folder ${folder} cannot be made: ${messageOf(error)}`, {

@@ -86,7 +86,7 @@ export async function openBackend(options: BackendOptions): Promise<Backend> {
 /** Tells apart the queues of two data folders that use one Redis under one name by mistake. */
 async function folderId(folder: string): Promise<string> {
   const file = join(folder, 'id');
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   // Whoever comes first names it.
   await writeFile(file, randomBytes(8).toString('hex'), { flag: 'wx' }).catch((error: unknown) => {
     if (codeOf(error) !== 'EEXIST') throw error;

@@ -203,7 +203,7 @@ class Server implements PrivateRedis {
 async function makeFolder(folder: string): Promise<string> {
   const room = Buffer.byteLength(join(folder, `${PREFIX}XXXXXX`, SOCKET)) <= MAX_SOCKET_BYTES;
   const parent = room ? folder : tmpdir();
-  await mkdir(parent, { recursive: true });
+  await mkdir(parent, { recursive: true, mode: 0o700 });
   return mkdtemp(join(parent, room ? PREFIX : 'ferry-redis-'));
 }
 

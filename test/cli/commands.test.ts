@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { endpointOf, makeHome } from '../support/ferry.ts';
 import { filesOf } from '../support/files.ts';
 import { startSshd } from '../support/sshd.ts';
+import { until } from '../support/until.ts';
 
 describe('from nothing to a first delivered file', () => {
   test('init, plan, run, history, status, with the sandbox', async () => {
@@ -107,6 +108,17 @@ describe('usage', () => {
     assert.equal((await home.ferry(['run', 'bad'])).code, 2);
   });
 
+  test('--version is that of package.json', async () => {
+    await using home = await makeHome();
+    const ended = await home.ferry(['--version']);
+    assert.equal(ended.code, 0, ended.stderr);
+    const manifest: unknown = JSON.parse(
+      await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'),
+    );
+    assert.ok(typeof manifest === 'object' && manifest !== null && 'version' in manifest);
+    assert.equal(ended.stdout, `${manifest.version}\n`);
+  });
+
   test('every command has help with an example', async () => {
     await using home = await makeHome();
     for (const command of [
@@ -143,5 +155,63 @@ describe('pause and resume', () => {
     assert.equal(held.code, 3, 'a script must not take it for done');
     assert.equal((await home.ferry(['resume', 'there'])).code, 0);
     assert.equal((await home.ferry(['run', 'drop', '--json'])).lines()[0]?.delivered, 1);
+  });
+});
+
+describe('history', () => {
+  test('of a job that never was is refused with the nearest one; of one that is gone from jobs/ it is shown', async () => {
+    await using home = await makeHome();
+    await mkdir(join(home.path, 'there'));
+    await home.endpoints({ there: { type: 'local', path: './there' } });
+    const job = { from: './outbox', to: { endpoint: 'there', path: 'in' }, settle: '0s' };
+    await home.job('invoices', job);
+    const before = await home.ferry(['history']);
+    assert.equal(before.code, 0, before.stderr);
+    assert.match(before.stdout, /no record yet in .*data/);
+    await assert.rejects(stat(home.dataFolder), 'looking makes nothing');
+
+    await writeFile(join(home.outbox, 'f'), 'x');
+    assert.equal((await home.ferry(['run', 'invoices'])).code, 0);
+    for (const command of ['history', 'retry']) {
+      const wrong = await home.ferry([command, '--job', 'invoice']);
+      assert.equal(wrong.code, 2, command);
+      assert.match(wrong.stderr, /there is no job invoice; did you mean invoices\?/);
+      assert.equal(wrong.stdout, '');
+    }
+    const none = await home.ferry(['history', '--job', 'invoices', '--state', 'failed']);
+    assert.equal(none.stdout, 'no such delivery\n');
+
+    await rename(join(home.path, 'jobs', 'invoices.yaml'), join(home.path, 'jobs', 'bills.yaml'));
+    const gone = await home.ferry(['history', '--job', 'invoices', '--json']);
+    assert.equal(gone.code, 0, gone.stderr);
+    assert.deepEqual(
+      gone.lines().map(({ path, state }) => ({ path, state })),
+      [{ path: 'f', state: 'delivered' }],
+    );
+    await writeFile(join(home.path, 'jobs', 'broken.yaml'), 'from: [');
+    assert.equal((await home.ferry(['history', '--job', 'broken'])).code, 0, 'a broken job is a job');
+    assert.match(
+      (await home.ferry(['history', '--job', 'nosuch'])).stderr,
+      /there are bills, broken, invoices/,
+    );
+  });
+});
+
+describe('what is kept', () => {
+  test('in the data folder nobody else can read', async () => {
+    await using home = await makeHome();
+    await home.ferry(['init']);
+    await writeFile(join(home.outbox, 'hello.txt'), 'hello');
+    const worker = await home.worker();
+    await until('the file to arrive', async () =>
+      (await filesOf(home.dataFolder)).some((path) => path.endsWith('hello.txt')),
+    );
+    const modes = new Map<string, string>();
+    for (const path of ['.', ...(await readdir(home.dataFolder))])
+      modes.set(path, ((await stat(join(home.dataFolder, path))).mode & 0o077).toString(8));
+    assert.equal((await worker.stop()).code, 0);
+    assert.equal(modes.get('.'), '0', 'the folder');
+    for (const file of ['ledger.sqlite', 'ledger.sqlite-wal', 'ledger.sqlite-shm'])
+      assert.equal(modes.get(file), '0', file);
   });
 });
