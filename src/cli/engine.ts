@@ -105,7 +105,8 @@ export class Engine implements AsyncDisposable {
         // An open delivery of the same path uses the same temporary, and will see to it.
         const latest = ledger.latest(delivery.job, delivery.destination, delivery.path);
         const isLatest = latest === undefined || latest.id === delivery.id || latest.state === 'delivered';
-        if (isLatest)
+        // What an asynchronous endpoint left is named in the note, and no other delivery's.
+        if (isLatest || (place.session.capabilities.asynchronous && delivery.note !== undefined))
           await place.session.discard(delivery.target, tokenOf(delivery), delivery.note, { signal: bounded });
         ledger.cleared([delivery.id]);
       }

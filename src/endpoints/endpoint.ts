@@ -80,6 +80,12 @@ export type SendResult =
   /** Accepted but not confirmed: call `send` again after `checkAfterMs`. The reference is in the checkpoint already. */
   | { readonly state: 'pending'; readonly checkAfterMs: number };
 
+/** An object in S3, for a service that takes it from there by itself. */
+export interface S3Object {
+  readonly bucket: string;
+  readonly key: string;
+}
+
 /** A source that every attempt opens again. */
 export interface SourceFile {
   /** For messages: the path in the job. */
@@ -87,6 +93,8 @@ export interface SourceFile {
   readonly version: FileVersion;
   /** It lies on this host: reading it twice costs little. */
   readonly near?: boolean;
+  /** Where it lies in S3, if it does. */
+  readonly object?: S3Object;
   /** @throws Fault `vanished` | `changed` (it is another version already) | `permanent` (not readable) */
   open(signal: AbortSignal): Promise<SourceReader>;
 }
@@ -126,8 +134,12 @@ export interface SendOptions extends CallOptions {
   readonly helpers: readonly Session[];
   /** What an earlier attempt at this same version gave to `checkpoint` last. */
   readonly resume: string | undefined;
-  /** Puts a note into the ledger (an upload id, a TransferId); it is durable when the promise resolves. */
-  checkpoint(note: string): Promise<void>;
+  /**
+   * Puts a note into the ledger (an upload id, a TransferId); it is durable when the promise resolves. `underWay`: from
+   * now on the far side may be at work by itself, so that until a later checkpoint without it, or the end, no newer
+   * version takes this one's place and nothing else is sent to that path.
+   */
+  checkpoint(note: string, underWay?: boolean): Promise<void>;
   /** Bytes confirmed by the far side so far, for progress; may go down after a restart from zero. */
   progress(confirmedBytes: number): void;
 }
@@ -200,6 +212,8 @@ export interface SeenHostKey {
   /** `SHA256:` and base64 without padding, as OpenSSH prints it. */
   readonly fingerprint: string;
   readonly pinned: boolean;
+  /** The command that pins it, where that is not Ferry's to do: it is pinned elsewhere than in endpoints.yaml. */
+  readonly pinBy?: string;
 }
 
 export interface Endpoint {
@@ -218,6 +232,8 @@ export interface Endpoint {
   probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep>;
   /** For `ferry trust`: the host keys that the servers behind the name show, without logging in. Errors as `connect`. */
   hostKeys?(options: CallOptions): Promise<readonly SeenHostKey[]>;
+  /** What a path is in S3, where it is one. @throws Fault `permanent` for a name that S3 cannot hold */
+  objectAt?(path: FilePath): S3Object;
   /** Called once, after all sessions are closed. */
   close?(): Promise<void>;
 }

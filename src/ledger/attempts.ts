@@ -22,7 +22,10 @@ import {
 
 const CLAIMABLE = `WHERE id = ? AND generation = ? AND state = 'queued' AND NOT EXISTS (
   SELECT 1 FROM deliveries AS other INDEXED BY sending
-  WHERE other.state = 'sending' AND other.endpoint = deliveries.endpoint AND other.target = deliveries.target)`;
+  WHERE other.state = 'sending' AND other.endpoint = deliveries.endpoint AND other.target = deliveries.target)
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS other INDEXED BY under_way
+  WHERE other.under_way = 1 AND other.open = 1 AND other.endpoint = deliveries.endpoint
+    AND other.target = deliveries.target AND other.id <> deliveries.id)`;
 
 /** Nearly always this process has queued it itself, and the index of owners needs no change. */
 const CLAIM_OWN = `UPDATE deliveries SET state = 'sending', leftover = 1, updated_at_ms = ? ${CLAIMABLE} AND owner = ?`;
@@ -49,6 +52,8 @@ const BACK = `UPDATE deliveries SET state = 'due', owner = NULL, generation = ge
   ${MINE}`;
 
 const PENDING = `UPDATE deliveries SET state = 'queued', next_at_ms = ?, updated_at_ms = ? ${MINE}`;
+const PENDING_DUE = `UPDATE deliveries SET state = 'due', owner = NULL, generation = generation + 1, next_at_ms = ?,
+    updated_at_ms = ? ${MINE}`;
 
 const RECORD = `INSERT INTO attempts (delivery, nth, started_at_ms, ended_at_ms, outcome, counted,
     error_kind, error_code, error_message, error_advice)
@@ -83,9 +88,12 @@ export class Attempts {
     });
   }
 
-  checkpoint(id: number, note: string): Promise<void> {
+  checkpoint(id: number, note: string, underWay = false): Promise<void> {
     return this.#commits.add(() =>
-      this.#mine(id, `UPDATE deliveries SET note = ? ${MINE}`, [textValue(note)]),
+      this.#mine(id, `UPDATE deliveries SET note = ?, under_way = ? ${MINE}`, [
+        textValue(note),
+        Number(underWay),
+      ]),
     );
   }
 
@@ -108,7 +116,7 @@ export class Attempts {
     const atMs = times.endedAtMs;
     switch (outcome.state) {
       case 'pending':
-        this.#mine(id, PENDING, [outcome.nextAtMs, atMs]);
+        this.#mine(id, outcome.waits === 'due' ? PENDING_DUE : PENDING, [outcome.nextAtMs, atMs]);
         break;
       case 'delivered': {
         const { remotePath, sha256, verified, reference } = outcome.receipt;

@@ -29,12 +29,13 @@ const COUNT = `INSERT INTO totals (endpoint, job, open_files, open_bytes) VALUES
 
 const SUPERSEDE = `UPDATE deliveries INDEXED BY unfinished
   SET state = 'superseded', open = 0, owner = NULL, forgettable = 1, updated_at_ms = ?
-  WHERE open > 0 AND endpoint = ? AND job = ? AND path = ? AND state <> 'sending' AND destination = ?`;
+  WHERE open > 0 AND endpoint = ? AND job = ? AND path = ? AND state <> 'sending' AND under_way = 0
+    AND destination = ?`;
 
 const DISOWN = `UPDATE deliveries INDEXED BY unfinished
   SET state = 'superseded', open = 0, owner = NULL, forgettable = 1, updated_at_ms = ?,
     error_kind = ?, error_code = ?, error_message = ?, error_advice = ?
-  WHERE open > 0 AND endpoint = ? AND job = ? AND state <> 'sending'
+  WHERE open > 0 AND endpoint = ? AND job = ? AND state <> 'sending' AND under_way = 0
     AND destination NOT IN (SELECT value FROM json_each(?))`;
 
 const RETRY = `UPDATE deliveries SET state = 'due', open = 1, generation = generation + 1, attempts = 0, cuts = 0,

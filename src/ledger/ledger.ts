@@ -124,11 +124,14 @@ export interface Ledger extends Disposable {
   queuedBefore(endpoint: string, beforeMs: number, limit: number): readonly Delivery[];
   /**
    * queued → sending, for this owner; marks a possible leftover. Undefined when it is not queued any more, has
-   * another generation, or another delivery to the same endpoint and target is sending.
+   * another generation, or another delivery to the same endpoint and target is sending or under way.
    */
   claim(id: number, generation: number, nowMs: number): Delivery | undefined;
-  /** Keeps the note of a claimed delivery. Durable when resolved. */
-  checkpoint(id: number, note: string): Promise<void>;
+  /**
+   * Keeps the note of a claimed delivery. While the last one said `underWay` (default: no), the delivery counts as being
+   * sent for `owe`, `disown` and `claim`, whatever its state. Durable when resolved.
+   */
+  checkpoint(id: number, note: string, underWay?: boolean): Promise<void>;
   /**
    * Ends an attempt of a delivery that this owner has claimed: state, attempt row and counters in one transaction.
    * Durable when resolved. @throws Fault `aborted` NOT_CLAIMED when this owner does not hold it (also `checkpoint`)

@@ -140,4 +140,9 @@ export const MIGRATIONS: readonly string[] = [
   -- Where the file system of the job's source was mounted when it was last looked at.
   ALTER TABLE jobs ADD COLUMN mount ANY;
   `,
+  `
+  -- The far side may be at work on it by itself, whatever the state.
+  ALTER TABLE deliveries ADD COLUMN under_way INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX under_way ON deliveries (endpoint, target) WHERE under_way = 1 AND open = 1;
+  `,
 ];

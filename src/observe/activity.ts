@@ -40,8 +40,11 @@ export class Activity implements Disposable {
     this.#now = now;
     this.#startedMs = now();
     this.#listening = listen(events, {
-      sending: (delivery) =>
-        this.#moving.set(delivery.id, { delivery, confirmedBytes: 0, sinceMs: this.#now() }),
+      sending: (delivery) => {
+        // One that an asynchronous endpoint has accepted is asked after many times.
+        if (!this.#moving.has(delivery.id))
+          this.#moving.set(delivery.id, { delivery, confirmedBytes: 0, sinceMs: this.#now() });
+      },
       progress: (delivery, confirmedBytes) => this.#onProgress(delivery.id, confirmedBytes),
       delivered: (delivery, receipt) => {
         if (receipt.alreadyThere !== true) this.#onProgress(delivery.id, receipt.sizeBytes);

@@ -99,14 +99,15 @@ export class Attempts {
   }
 
   async #attempt(delivery: Delivery, startedAtMs: number, signal: AbortSignal): Promise<Next> {
-    const { deliver, worked, now } = this.#options;
+    const { deliver, worked, isFull, now } = this.#options;
     try {
       const delivered = await deliver(delivery, signal);
       worked();
       if (delivered.state === 'done') return { entry: 'drop' };
       const nextAtMs = now() + delivered.checkAfterMs;
-      await this.#settle(delivery, { state: 'pending', nextAtMs }, startedAtMs, signal);
-      return { entry: 'postpone', atMs: nextAtMs };
+      const waits = isFull() ? 'due' : 'queued';
+      const settled = await this.#settle(delivery, { state: 'pending', nextAtMs, waits }, startedAtMs, signal);
+      return settled && waits === 'queued' ? { entry: 'postpone', atMs: nextAtMs } : { entry: 'drop' };
     } catch (error) {
       return this.#fail(delivery, startedAtMs, asFault(error, signal), signal);
     }

@@ -84,7 +84,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       preserveMtime: job.preserve.mtime,
       helpers: to.helpers,
       resume: delivery.note,
-      checkpoint: (note) => ledger.checkpoint(delivery.id, note),
+      checkpoint: (note, underWay) => ledger.checkpoint(delivery.id, note, underWay),
       progress: (bytes) => events.emit('progress', delivery, bytes),
       ...(mode === undefined ? {} : { mode }),
     };

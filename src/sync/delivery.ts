@@ -71,8 +71,8 @@ export type Outcome =
   | { readonly state: 'queued'; readonly fault: Fault; readonly counts: boolean; readonly nextAtMs: number }
   /** Back to the ledger: whoever feeds a queue next takes it from there (a stop, a held endpoint). */
   | { readonly state: 'due'; readonly fault: Fault; readonly counts: boolean; readonly nextAtMs: number }
-  /** Accepted by an asynchronous endpoint: stays in the queue, is asked after at `nextAtMs`; no attempt ended. */
-  | { readonly state: 'pending'; readonly nextAtMs: number };
+  /** Accepted by an asynchronous endpoint: waits in the queue, or in the ledger, to be asked after at `nextAtMs`; no attempt ended. */
+  | { readonly state: 'pending'; readonly nextAtMs: number; readonly waits: 'queued' | 'due' };
 
 export interface AttemptTimes {
   readonly startedAtMs: number;

@@ -40,7 +40,7 @@ async function step(ledger: Ledger, random: (below: number) => number, nowMs: nu
     for (const delivery of taken) {
       const claimed = ledger.claim(delivery.id, delivery.generation, nowMs);
       if (claimed === undefined || random(5) === 0) continue;
-      const outcome = outcomes(nowMs)[random(7)] ?? arrived(claimed);
+      const outcome = outcomes(nowMs)[random(8)] ?? arrived(claimed);
       await ledger.settle(claimed.id, outcome, { startedAtMs: nowMs, endedAtMs: nowMs });
     }
   } else if (choice === 8) ledger.release(random(2) === 0 ? endpoint : undefined);
@@ -55,7 +55,8 @@ function outcomes(nowMs: number): readonly Outcome[] {
     { state: 'superseded', fault: fault('vanished'), leftover: false },
     { state: 'queued', fault: fault('unreachable'), counts: false, nextAtMs: nowMs + 10 },
     { state: 'due', fault: fault('transient'), counts: true, nextAtMs: nowMs + 10 },
-    { state: 'pending', nextAtMs: nowMs },
+    { state: 'pending', nextAtMs: nowMs, waits: 'queued' },
+    { state: 'pending', nextAtMs: nowMs, waits: 'due' },
   ];
 }
 

@@ -12,6 +12,7 @@ import { makeHome, owedFile } from './support.ts';
 async function makeAttempts(
   deliver: AttemptOptions['deliver'],
   change: (ledger: Ledger) => Partial<Ledger> = () => ({}),
+  isFull = false,
 ) {
   const home = await makeHome();
   const ledger = openLedger({ folder: home.folder, now: Date.now });
@@ -27,7 +28,7 @@ async function makeAttempts(
     events,
     deliver,
     retryOf: () => ({ attempts: 3, delayMs: 10, maxDelayMs: 10 }),
-    isFull: () => false,
+    isFull: () => isFull,
     judged: () => undefined,
     worked: () => undefined,
     onChanged: () => undefined,
@@ -132,4 +133,20 @@ test('trouble after the receipt is written does not undo it', async () => {
   ledgers.push(made.ledger);
   assert.deepEqual(await made.attempts.run(made.delivery), { entry: 'drop' });
   assert.equal(made.state(), 'delivered');
+});
+
+test('what is accepted and not confirmed waits in the queue, or in the ledger where the queue is full', async () => {
+  for (const [isFull, entry, state] of [
+    [false, 'postpone', 'queued'],
+    [true, 'drop', 'due'],
+  ] as const) {
+    const accepted = async () => ({ state: 'pending', checkAfterMs: 60_000 }) as const;
+    await using made = await makeAttempts(accepted, undefined, isFull);
+    const beforeMs = Date.now();
+    assert.equal((await made.attempts.run(made.delivery)).entry, entry);
+    assert.equal(made.state(), state);
+    const known = made.ledger.get(made.delivery.id);
+    assert.ok((known?.nextAtMs ?? 0) >= beforeMs + 60_000, 'and is not asked after before its time');
+    assert.equal(known?.attempts, 0);
+  }
 });

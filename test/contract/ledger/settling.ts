@@ -11,6 +11,7 @@ import {
   file,
   known,
   only,
+  owe,
   pathsOf,
   receipt,
   SHA,
@@ -18,6 +19,7 @@ import {
   T0,
   TIMES,
   take,
+  version,
 } from './kit.ts';
 
 const NOT_CLAIMED = { name: 'Fault', kind: 'aborted', code: 'NOT_CLAIMED' };
@@ -121,7 +123,7 @@ export function settleContract(contract: Contract): void {
     async ({ ledger }) => {
       const claimed = sending(ledger, file('a'));
       await ledger.checkpoint(claimed.id, 'transfer 1');
-      await ledger.settle(claimed.id, { state: 'pending', nextAtMs: T0 + 500 }, TIMES);
+      await ledger.settle(claimed.id, { state: 'pending', nextAtMs: T0 + 500, waits: 'queued' }, TIMES);
       const pending = known(ledger, claimed.id);
       assert.deepEqual(
         [pending.state, pending.nextAtMs, pending.note, pending.generation, pending.attempts],
@@ -131,6 +133,50 @@ export function settleContract(contract: Contract): void {
       claimAll(ledger, [pending]);
     },
   );
+
+  contract('lets what was accepted wait as due, where a queue is full', async ({ ledger, another }) => {
+    const claimed = sending(ledger, file('a'));
+    await ledger.checkpoint(claimed.id, 'transfer 1', true);
+    await ledger.settle(claimed.id, { state: 'pending', nextAtMs: T0 + 500, waits: 'due' }, TIMES);
+    const pending = known(ledger, claimed.id);
+    assert.deepEqual(
+      [pending.state, pending.nextAtMs, pending.note, pending.generation],
+      ['due', T0 + 500, 'transfer 1', claimed.generation + 1],
+    );
+    assert.deepEqual(ledger.attempts(claimed.id), []);
+    assert.deepEqual(pathsOf(take(another(), { nowMs: T0 + 499 })), []);
+    assert.deepEqual(pathsOf(take(another(), { nowMs: T0 + 500 })), ['a']);
+  });
+
+  contract(
+    'counts as being sent what the far side may be at work on, until a checkpoint says otherwise',
+    async ({ ledger }) => {
+      const older = sending(ledger, file('a', { version: version(1) }));
+      await ledger.checkpoint(older.id, 'transfer 1', true);
+      await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
+      const newer = owe(ledger, file('a', { version: version(2) }));
+      assert.equal(known(ledger, older.id).state, 'queued', 'the newer version does not take its place');
+      const taken = only(take(ledger));
+      assert.equal(taken.id, newer.id);
+      assert.equal(ledger.claim(newer.id, taken.generation, T0), undefined, 'one at a time');
+
+      const again = ledger.claim(older.id, older.generation, T0);
+      assert.ok(again, 'and the older one can go on');
+      await ledger.checkpoint(older.id, 'over');
+      const due = { state: 'due', fault: fault('transient'), counts: true, nextAtMs: T0 } as const;
+      await ledger.settle(older.id, due, TIMES);
+      assert.ok(ledger.claim(newer.id, taken.generation, T0), 'nothing is under way any more');
+    },
+  );
+
+  contract('leaves what is under way when its destination is gone from the job', async ({ ledger }) => {
+    const older = sending(ledger, file('a'));
+    await ledger.checkpoint(older.id, 'transfer 1', true);
+    await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
+    const why = noteOf(fault('vanished'));
+    assert.equal(ledger.disown(older.job, [], why, T0), 0);
+    assert.equal(known(ledger, older.id).state, 'queued');
+  });
 
   contract('records failures and what was given up, with the reason', async ({ ledger }) => {
     for (const [outcome, attempts] of [
