@@ -106,7 +106,12 @@ export class Attempts {
       if (delivered.state === 'done') return { entry: 'drop' };
       const nextAtMs = now() + delivered.checkAfterMs;
       const waits = isFull() ? 'due' : 'queued';
-      const settled = await this.#settle(delivery, { state: 'pending', nextAtMs, waits }, startedAtMs, signal);
+      const settled = await this.#settle(
+        delivery,
+        { state: 'pending', nextAtMs, waits },
+        startedAtMs,
+        signal,
+      );
       return settled && waits === 'queued' ? { entry: 'postpone', atMs: nextAtMs } : { entry: 'drop' };
     } catch (error) {
       return this.#fail(delivery, startedAtMs, asFault(error, signal), signal);
