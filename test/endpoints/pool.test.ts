@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { Capabilities, Endpoint, Session } from '../../src/endpoints/endpoint.ts';
 import { type Lease, Pool } from '../../src/endpoints/pool.ts';
 import { Fault } from '../../src/sync/errors.ts';
+import { until } from '../support/until.ts';
 
 const MIB = 1024 * 1024;
 
@@ -155,8 +156,7 @@ describe('a pool', () => {
     const place = new Place({ filesInFlight: 8, connections: 1, idleMs: 20 });
     await using pool = new Pool(place.endpoint);
     (await lease(pool)).release();
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    assert.equal(place.live, 0);
+    await until('it to be closed', () => place.live === 0);
     await lease(pool);
     assert.equal(place.connects, 2);
   });

@@ -50,7 +50,7 @@ describe('a Redis is refused', () => {
 
   test('when nobody is there, soon, and without the password', async () => {
     const port = await freePort();
-    const fault = await within(5_000, 'the refusal', refusal(`redis://me:s3cr%40t@127.0.0.1:${port}`));
+    const fault = await within(20_000, 'the refusal', refusal(`redis://me:s3cr%40t@127.0.0.1:${port}`));
     assert.equal(fault.kind, 'unreachable');
     assert.match(fault.message, new RegExp(`127\\.0\\.0\\.1:${port} cannot be reached: .*ECONNREFUSED`));
     assert.doesNotMatch(`${fault.message} ${fault.advice} ${String(fault.cause)}`, /s3cr/);
@@ -168,9 +168,9 @@ describe('deliveries outlive a Redis', () => {
     rig.owe(20);
     await until('some to be sent', () => rig.files('delivered') > 2);
     await redis.stop();
-    await within(15_000, 'the stop', rig.deliveries.stop({ deadlineMs: 1_000 }));
+    await within(30_000, 'the stop', rig.deliveries.stop({ deadlineMs: 1_000 }));
     assert.equal(rig.files('queued') + rig.files('sending'), 0);
-    await within(5_000, 'the close', backend.close());
+    await within(30_000, 'the close', backend.close());
   });
 });
 
