@@ -49,10 +49,18 @@ const COMMANDS: readonly Spec[] = [
   {
     usage: 'check [names...]',
     summary: 'reads the configuration, then tries every endpoint (or those of the jobs named) for real',
-    options: [JSON_OPTION],
+    options: [
+      JSON_OPTION,
+      [
+        '--idle [up-to]',
+        'measures as well after how long without traffic a load balancer drops connections (takes up to 7m)',
+      ],
+    ],
     examples: [
       ['ferry check', 'everything'],
       ['ferry check app-server', 'one endpoint'],
+      ['ferry check app-server --idle', 'and the idle limit of the load balancer before it'],
+      ['ferry check app-server --idle=2m', 'the same, no longer than two minutes'],
     ],
     load: async () => (await import('./check.ts')).check,
   },

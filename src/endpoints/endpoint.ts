@@ -153,18 +153,48 @@ export interface ListOptions extends CallOptions {
   readonly unreadable?: (path: FilePath, fault: Fault) => void;
 }
 
+export interface ProbeOptions extends CallOptions {
+  /**
+   * What jobs do there: `write` (the default) may write, rename and delete; `read` only lists and reads; `forward`
+   * is a jump host, on which nobody opens a file.
+   */
+  readonly use?: 'write' | 'read' | 'forward';
+  /** Measures as well, where the endpoint can, after how long without traffic a connection is dropped. */
+  readonly idle?: {
+    /** Connections sit idle for so long at most; default: a bit more than load balancers usually wait. */
+    readonly upToMs?: number;
+  };
+}
+
 /** One step of `probe`, for `ferry check`. */
 export interface ProbeStep {
   /** e.g. `name`, `tcp`, `banner`, `host key`, `login`, `folder`, `write`, `rename`, `delete`, `capabilities`. */
   readonly step: string;
+  /** The jump host whose step it is; absent: the endpoint's own. */
+  readonly host?: string;
   readonly ok: boolean;
   /** What was seen. */
   readonly saw: string;
-  /** What to do next, where it failed or deserves a warning. */
+  /** What that usually means, where it failed or deserves a warning. */
+  readonly means?: string;
+  /** What to do next. */
   readonly advice?: string;
+  /** It goes on, and another step of the same name tells how it ended. */
+  readonly underway?: boolean;
   /** The step succeeded, but with something worth telling. */
   readonly warning?: boolean;
   readonly ms?: number;
+}
+
+/** The step that ended with this fault. */
+export function failedStep(step: string, { message, means, next }: Fault): ProbeStep {
+  return {
+    step,
+    ok: false,
+    saw: message,
+    ...(means === undefined ? {} : { means }),
+    ...(next === undefined ? {} : { advice: next }),
+  };
 }
 
 /** Where a folder lies on the host that holds it, in that host's own paths, links followed. */
@@ -229,7 +259,7 @@ export interface Endpoint {
   /** @throws Fault `unreachable` | `rejected` | `aborted`; within a bounded time */
   connect(signal: AbortSignal): Promise<Session>;
   /** Tries everything for real below `folder`, step by step, and stops at the first broken one. Never throws. */
-  probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep>;
+  probe(folder: FilePath, options: ProbeOptions): AsyncIterable<ProbeStep>;
   /** For `ferry trust`: the host keys that the servers behind the name show, without logging in. Errors as `connect`. */
   hostKeys?(options: CallOptions): Promise<readonly SeenHostKey[]>;
   /** What a path is in S3, where it is one. @throws Fault `permanent` for a name that S3 cannot hold */

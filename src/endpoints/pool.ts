@@ -290,12 +290,13 @@ function weight(bytes: number, capacity: number): number {
 function connectFault(error: unknown, endpoint: string, signal: AbortSignal): Fault {
   const fault = asFault(error, signal);
   if (fault.kind === 'aborted') return fault;
-  const { kind, code, advice, cause } = fault;
+  const { kind, code, means, next, cause } = fault;
   return new Fault(kind === 'rejected' ? 'rejected' : 'unreachable', fault.message, {
     during: 'connect',
     endpoint,
     ...(code === undefined ? {} : { code }),
-    ...(advice === undefined ? {} : { advice }),
+    ...(means === undefined ? {} : { means }),
+    ...(next === undefined ? {} : { advice: next }),
     cause: cause ?? error,
   });
 }

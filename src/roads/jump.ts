@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
 import { Fault, messageOf, throwIfAborted } from '../sync/errors.ts';
-import { abortFault, hostPort, type Road } from './road.ts';
+import { abortFault, hostPort, type Passed, type Road } from './road.ts';
 
 export interface JumpOptions {
   readonly host: string;
@@ -16,12 +16,15 @@ export interface JumpOptions {
 }
 
 /** @param hop gives the jump host's connection, and takes it back when the road's Duplex has closed */
-export function jumpRoad(hop: (signal: AbortSignal) => Promise<Hop>, options: JumpOptions): Road {
+export function jumpRoad(
+  hop: (signal: AbortSignal, passed?: Passed) => Promise<Hop>,
+  options: JumpOptions,
+): Road {
   const where = hostPort(options.host, options.port);
   return {
     description: `${where} through ${options.through}`,
     open: async (signal, passed) => {
-      const { client, release } = await hop(signal);
+      const { client, release } = await hop(signal, passed);
       try {
         const channel = await forward(client, options, where, signal);
         channel.once('close', release);

@@ -9,8 +9,11 @@
 import type { Duplex } from 'node:stream';
 import { Fault } from '../sync/errors.ts';
 
-/** Told of each part of the way that was passed, for `ferry check`: `name`, `tcp`, `hop`, `proxy command`. */
-export type Passed = (step: string, saw: string) => void;
+/**
+ * Told of each part of the way that was passed, for `ferry check`: `name`, `tcp`, `hop`, `proxy command`.
+ * @param host the jump host whose part it was; absent: the host's that the road leads to
+ */
+export type Passed = (step: string, saw: string, host?: string) => void;
 
 export interface Road {
   /** For people, to be read after "over" or "to": `10.0.0.7:22`, `bastion to 10.0.0.7:22`. */

@@ -26,6 +26,8 @@ export type FaultKind =
 export interface FaultOptions {
   /** A stable word for scripts and tests: an errno (`ECONNREFUSED`), an SFTP status, or one of ours (`HOST_KEY_CHANGED`). */
   readonly code?: string;
+  /** One sentence: what it usually means. */
+  readonly means?: string;
   /** One sentence: what to do next. */
   readonly advice?: string;
   readonly cause?: unknown;
@@ -39,6 +41,10 @@ export class Fault extends Error {
   override readonly name = 'Fault';
   readonly kind: FaultKind;
   readonly code: string | undefined;
+  readonly means: string | undefined;
+  /** What to do next. */
+  readonly next: string | undefined;
+  /** What it usually means, and what to do next. */
   readonly advice: string | undefined;
   readonly during: 'connect' | undefined;
   readonly endpoint: string | undefined;
@@ -47,7 +53,10 @@ export class Fault extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.code = options.code;
-    this.advice = options.advice;
+    this.means = options.means;
+    this.next = options.advice;
+    const { means, advice } = options;
+    this.advice = means === undefined || advice === undefined ? (means ?? advice) : `${means} ${advice}`;
     this.during = options.during;
     this.endpoint = options.endpoint;
   }
@@ -91,11 +100,12 @@ export function throwIfAborted(signal: AbortSignal): void {
 /** The same fault, with the endpoint that it came from. */
 export function faultAt(endpoint: string, fault: Fault): Fault {
   if (!isEndpointFault(fault) || fault.endpoint !== undefined) return fault;
-  const { advice, cause, code, during, kind, message } = fault;
+  const { cause, code, during, kind, means, message, next } = fault;
   return new Fault(kind, message, {
     endpoint,
     cause,
-    ...(advice === undefined ? {} : { advice }),
+    ...(means === undefined ? {} : { means }),
+    ...(next === undefined ? {} : { advice: next }),
     ...(code === undefined ? {} : { code }),
     ...(during === undefined ? {} : { during }),
   });

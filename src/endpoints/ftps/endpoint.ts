@@ -3,10 +3,10 @@
 import { hostPort, type Passed } from '../../roads/road.ts';
 import type { FilePath } from '../../sync/names.ts';
 import {
-  type CallOptions,
   type Capabilities,
   type Endpoint,
   type EndpointContext,
+  type ProbeOptions,
   type ProbeStep,
   SERVER_CLOCK_SKEW_MS,
 } from '../endpoint.ts';
@@ -61,7 +61,7 @@ export class FtpsEndpoint implements Endpoint {
     return connect({ name: this.name, settings: this.settings, memory: this.#memory }, signal, passed);
   }
 
-  probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep> {
+  probe(folder: FilePath, options: ProbeOptions): AsyncIterable<ProbeStep> {
     return probe(this, folder, options);
   }
 }

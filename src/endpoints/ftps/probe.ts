@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { asFault, Fault } from '../../sync/errors.ts';
 import { type FilePath, folderOf, joinPath, OWN_PREFIX, printable } from '../../sync/names.ts';
-import type { CallOptions, ProbeStep } from '../endpoint.ts';
+import { failedStep, type ProbeOptions, type ProbeStep } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import type { FtpsEndpoint } from './endpoint.ts';
 import { replyFault } from './faults.ts';
@@ -38,10 +38,10 @@ type Step = ProbeStep;
 export async function* probe(
   endpoint: FtpsEndpoint,
   folder: FilePath,
-  options: CallOptions,
+  options: ProbeOptions,
 ): AsyncGenerator<ProbeStep, void, undefined> {
   let sinceMs = performance.now();
-  const walk = new Walk(endpoint, folder, options.signal);
+  const walk = new Walk(endpoint, folder, options);
   for await (const step of walk.steps()) {
     const nowMs = performance.now();
     yield { ms: Math.round(nowMs - sinceMs), ...step };
@@ -53,12 +53,14 @@ class Walk {
   readonly #endpoint: FtpsEndpoint;
   readonly #folder: FilePath;
   readonly #signal: AbortSignal;
+  readonly #writes: boolean;
   #step = 'folder';
 
-  constructor(endpoint: FtpsEndpoint, folder: FilePath, signal: AbortSignal) {
+  constructor(endpoint: FtpsEndpoint, folder: FilePath, { signal, use }: ProbeOptions) {
     this.#endpoint = endpoint;
     this.#folder = folder;
     this.#signal = signal;
+    this.#writes = use !== 'read';
   }
 
   async *steps(): AsyncGenerator<Step, void, undefined> {
@@ -75,7 +77,7 @@ class Walk {
     } catch (error) {
       const fault = asFault(error, this.#signal);
       yield* passed;
-      yield failed(brokenStep(fault, passed), fault);
+      yield failedStep(brokenStep(fault, passed), fault);
       return;
     }
     yield* passed;
@@ -83,7 +85,7 @@ class Walk {
     try {
       yield* this.#atWork(lanes);
     } catch (error) {
-      yield failed(this.#step, asFault(error, this.#signal));
+      yield failedStep(this.#step, asFault(error, this.#signal));
     }
   }
 
@@ -98,11 +100,20 @@ class Walk {
     this.#step = 'session reuse';
     yield await reuseVerdict(this.#endpoint, reused, looked.there, this.#signal);
     yield looked.step;
+    if (this.#writes) yield* this.#changing(lanes, looked.there);
+    yield capabilitiesOf(lanes.main, this.#endpoint.connections);
+  }
 
+  /** What a delivery does, once; nothing is left. */
+  async *#changing(lanes: Lanes, folder: FilePath): AsyncGenerator<Step, void, undefined> {
+    const at = <T>(step: string, work: (connection: Connection) => Promise<T>): Promise<T> => {
+      this.#step = step;
+      return lanes.use(this.#signal, work);
+    };
     const token = `check${randomBytes(6).toString('hex').slice(0, 11)}`;
     const { memory } = lanes.main;
-    const path = joinPath(looked.there, `${OWN_PREFIX}${token}.part`);
-    const target = joinPath(looked.there, `${OWN_PREFIX}${token}.done`);
+    const path = joinPath(folder, `${OWN_PREFIX}${token}.part`);
+    const target = joinPath(folder, `${OWN_PREFIX}${token}.done`);
     try {
       await at('write', (connection) => this.#write(connection, path));
       const name = memory.renames ? 'a temporary name' : 'the final name';
@@ -118,7 +129,6 @@ class Walk {
           .catch(() => undefined);
       }
     }
-    yield capabilitiesOf(lanes.main, this.#endpoint.connections);
   }
 
   /** The folder to write in: the one that was asked for, or the nearest above that is there. */
@@ -223,11 +233,6 @@ function capabilitiesOf(connection: Connection, connections: number): Step {
     traits.facts ? undefined : 'lists by LIST and MDTM',
   ];
   return { step: 'capabilities', ok: true, saw: saw.filter((part) => part !== undefined).join('; ') };
-}
-
-function failed(step: string, fault: Fault): Step {
-  const { message, advice } = fault;
-  return { step, ok: false, saw: message, ...(advice === undefined ? {} : { advice }) };
 }
 
 function brokenStep(fault: Fault, passed: readonly Step[]): string {

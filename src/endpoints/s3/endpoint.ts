@@ -3,10 +3,10 @@
 import { throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import {
-  type CallOptions,
   type Capabilities,
   type Endpoint,
   type EndpointContext,
+  type ProbeOptions,
   type ProbeStep,
   SERVER_CLOCK_SKEW_MS,
 } from '../endpoint.ts';
@@ -67,7 +67,7 @@ export class S3Endpoint implements Endpoint {
     return new Bucket({ name, settings, client, memory: this.#memory });
   }
 
-  probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep> {
+  probe(folder: FilePath, options: ProbeOptions): AsyncIterable<ProbeStep> {
     return probe(this, folder, options);
   }
 }

@@ -7,7 +7,7 @@
 import { hash } from 'node:crypto';
 import { asFault, codeOf, Fault } from '../../sync/errors.ts';
 import { type FilePath, joinPath, OWN_PREFIX } from '../../sync/names.ts';
-import type { CallOptions, ProbeStep } from '../endpoint.ts';
+import { failedStep, type ProbeOptions, type ProbeStep } from '../endpoint.ts';
 import { answerOf, isCode, isPreconditionFailed } from './answer.ts';
 import type { Bucket, Http } from './bucket.ts';
 import type { S3Endpoint } from './endpoint.ts';
@@ -21,6 +21,9 @@ const CONTENT = Buffer.from('Written by "ferry check"; it removes this again.\n'
 const SHA256 = hash('sha256', CONTENT, 'base64');
 const MOST_SKEW_MS = 60_000;
 
+/** All that is tried where jobs only take files from. */
+const WITHOUT_WRITING: ReadonlySet<string> = new Set(['credentials', 'bucket', 'list']);
+
 /** What a step has seen. */
 type Seen = Omit<ProbeStep, 'step' | 'ok' | 'ms'>;
 type Put = Parameters<Bucket['client']['s3']['putObject']>[0];
@@ -29,7 +32,7 @@ type Put = Parameters<Bucket['client']['s3']['putObject']>[0];
 export async function* probe(
   endpoint: S3Endpoint,
   folder: FilePath,
-  options: CallOptions,
+  options: ProbeOptions,
 ): AsyncGenerator<ProbeStep> {
   let opened: Bucket | undefined;
   const bucket = async (): Promise<Bucket> => {
@@ -38,14 +41,13 @@ export async function* probe(
   };
   try {
     for (const [step, look] of stepsFor(folder, options.signal)) {
+      if (options.use === 'read' && !WITHOUT_WRITING.has(step)) continue;
       const sinceMs = performance.now();
       try {
         const seen = await look(await bucket());
         yield { step, ok: true, ...seen, ms: performance.now() - sinceMs };
       } catch (error) {
-        const { message, advice } = asFault(error, options.signal);
-        const ms = performance.now() - sinceMs;
-        yield { step, ok: false, saw: message, ms, ...(advice === undefined ? {} : { advice }) };
+        yield { ...failedStep(step, asFault(error, options.signal)), ms: performance.now() - sinceMs };
         return;
       }
     }

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import {
-  type CallOptions,
   type Capabilities,
   type Endpoint,
   type EndpointContext,
+  type ProbeOptions,
   type ProbeStep,
   SERVER_CLOCK_SKEW_MS,
   type Session,
@@ -118,7 +118,7 @@ async function* probe(
   started: () => Promise<Running>,
   folder: string,
   path: FilePath,
-  options: CallOptions,
+  options: ProbeOptions,
 ): AsyncGenerator<ProbeStep> {
   let running: Running;
   try {

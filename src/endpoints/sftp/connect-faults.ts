@@ -4,6 +4,9 @@
  */
 
 import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
+import { loginCut, loginRefused } from './login-faults.ts';
+import { few, type Offers } from './offers.ts';
+import { notSsh } from './stranger-faults.ts';
 
 /** How far a connect had come. */
 export type Phase = 'road' | 'banner' | 'key exchange' | 'login' | 'sftp';
@@ -14,6 +17,10 @@ export interface ConnectTrouble {
   readonly phase: Phase;
   /** First bytes that the far side sent. */
   readonly sniffed: Buffer;
+  /** The server's identification, '' while it is not known. */
+  readonly ident: string;
+  /** What it offers for the key exchange, once it is known. */
+  readonly offers: Offers | undefined;
   readonly name: string;
   readonly user: string;
   /** Over which road: `10.0.0.7:22`. */
@@ -25,9 +32,9 @@ export interface ConnectTrouble {
 }
 
 export function connectFault(trouble: ConnectTrouble): Fault {
-  const { error, phase, sniffed } = trouble;
+  const { error, phase } = trouble;
   if (error instanceof Fault) return error;
-  const stranger = notSsh(sniffed, trouble);
+  const stranger = notSsh(trouble);
   if (stranger !== undefined) return stranger;
   const said = messageOf(error);
   if (/no matching/.test(said)) return noCommon(said, trouble);
@@ -41,7 +48,7 @@ export function connectFault(trouble: ConnectTrouble): Fault {
 /** The connect took too long. */
 export function connectSilence(trouble: ConnectTrouble, timeoutMs: number): Fault {
   const { phase, name, road, sniffed } = trouble;
-  const stranger = notSsh(sniffed, trouble);
+  const stranger = notSsh(trouble);
   if (stranger !== undefined) return stranger;
   const doing: Readonly<Record<Phase, string>> = {
     road: 'opening the connection',
@@ -54,129 +61,103 @@ export function connectSilence(trouble: ConnectTrouble, timeoutMs: number): Faul
   return new Fault(
     'unreachable',
     `${name}: ${road} did not get further than ${doing[phase]} within ${timeoutMs / 1000} s`,
-    {
-      code: 'ETIMEDOUT',
-      advice: silent
-        ? 'The port is open but says nothing: a load balancer whose targets are unhealthy, a firewall that lets only the handshake pass, or a server that is overloaded.'
-        : 'The server is slow or the line loses packets (a path MTU too small for a VPN does just this). A longer connectTimeout may help.',
-    },
+    { code: 'ETIMEDOUT', ...(silent ? SAYS_NOTHING : TOO_SLOW) },
   );
 }
 
-function notSsh(sniffed: Buffer, trouble: ConnectTrouble): Fault | undefined {
-  const text = sniffed.toString('latin1', 0, 200);
-  if (/^HTTP\/\d/.test(text)) {
-    return strangerFault(
-      trouble,
-      'HTTP_ANSWER',
-      'answers with HTTP, not SSH',
-      'This is a web server or an Application Load Balancer, which speaks HTTP only: SFTP needs a Network Load Balancer (TCP listener), or the right port.',
-    );
-  }
-  if (sniffed.length >= 3 && (sniffed[0] === 0x15 || sniffed[0] === 0x16) && sniffed[1] === 3) {
-    return tlsFault(trouble);
-  }
-  if (/^220[ -]/.test(text)) {
-    const advice = 'For FTPS use an endpoint of type ftps.';
-    return strangerFault(trouble, 'FTP_ANSWER', 'is an FTP or mail server, not SSH', advice);
-  }
-  return undefined;
-}
+const SAYS_NOTHING = {
+  means:
+    'The port is open but says nothing: a load balancer whose targets are unhealthy, a firewall that lets only the handshake pass, or a server that is overloaded.',
+  advice: 'Look at the health of the targets, and at the load of the server.',
+} as const;
 
-export function tlsFault(trouble: ConnectTrouble): Fault {
-  return strangerFault(
-    trouble,
-    'TLS_ANSWER',
-    'speaks TLS, not SSH',
-    'This port is for HTTPS or FTPS: use the SSH port, a TCP listener instead of a TLS one, or an endpoint of type ftps.',
-  );
-}
+const TOO_SLOW = {
+  means: 'The server is slow, or the line loses packets (a path MTU too small for a VPN does just this).',
+  advice:
+    'Try a longer connectTimeout; over a VPN try a smaller MTU on this host (ip link set DEVICE mtu 1400).',
+} as const;
 
-function strangerFault({ name, road }: ConnectTrouble, code: string, what: string, advice: string): Fault {
-  return new Fault('rejected', `${name}: ${road} ${what}`, { code, advice });
-}
-
-function noCommon(said: string, { name, road }: ConnectTrouble): Fault {
+function noCommon(said: string, { name, road, offers }: ConnectTrouble): Fault {
   const what = said.replace(/^.*no matching /, '');
-  return new Fault('rejected', `${name}: ${road} and Ferry have no ${what} in common`, {
+  const [theirs, advice] = adviceFor(what, offers);
+  const shown = theirs === undefined || theirs.length === 0 ? '' : `; it offers only ${few(theirs)}`;
+  return new Fault('rejected', `${name}: ${road} and Ferry have no ${what} in common${shown}`, {
     code: 'NO_COMMON_ALGORITHM',
-    advice: /key exchange/.test(what)
-      ? 'The server allows only key exchanges that Ferry does not know (post-quantum ones, or SHA-1). Let it also offer curve25519-sha256 or ecdh-sha2-nistp256 (KexAlgorithms in its sshd_config).'
-      : 'Look at Ciphers, MACs and HostKeyAlgorithms in its sshd_config, and at ciphers in endpoints.yaml.',
+    ...advice,
   });
 }
 
-function loginRefused(trouble: ConnectTrouble, said: string): Fault {
-  const { name, user, tried, accepts, partial } = trouble;
-  const takes = accepts.length === 0 ? '' : `; it takes ${accepts.join(', ')}`;
-  return new Fault(
-    'rejected',
-    `${name} refused to log ${user} in with ${tried.join(', ') || 'nothing'}${takes}`,
-    {
-      code: 'LOGIN_REFUSED',
-      cause: said,
-      advice: loginAdvice(tried, accepts, partial),
-    },
-  );
-}
+type Advice = { readonly means?: string; readonly advice: string };
 
-function loginAdvice(tried: readonly string[], accepts: readonly string[], partial: boolean): string {
-  if (partial)
-    return 'The first step was accepted, but the server asks for a second one (two-factor login), which an unattended program cannot give.';
-  const key = tried.some((way) => way.startsWith('key') || way.startsWith('agent'));
-  if (
-    !key &&
-    accepts.length > 0 &&
-    !accepts.some((way) => way === 'password' || way === 'keyboard-interactive')
-  ) {
-    return 'The server takes keys only: set key in endpoints.yaml.';
+function adviceFor(
+  what: string,
+  offers: Offers | undefined,
+): readonly [readonly string[] | undefined, Advice] {
+  if (/key exchange/.test(what)) {
+    const advice =
+      'Let it also offer curve25519-sha256 or ecdh-sha2-nistp256 (KexAlgorithms in its sshd_config).';
+    return [offers?.kex, { means: kexMeans(offers?.kex ?? []), advice }];
   }
-  if (!key) return 'Wrong user or password, or the account is locked.';
-  const rsa = tried.some((way) => way.includes('ssh-rsa'))
-    ? ' An old server may know only SHA-1 RSA signatures, a new one refuses them: an ed25519 key avoids both.'
-    : '';
-  return (
-    'Is it the right user for the image (ec2-user on Amazon Linux, ubuntu, admin on Debian, rocky), and is the public key in ' +
-    `that user's ~/.ssh/authorized_keys (mode 600, the folder 700)?${rsa}`
-  );
+  if (/host key/.test(what)) {
+    const advice = 'Give it an ed25519 host key (HostKey and HostKeyAlgorithms in its sshd_config).';
+    return [
+      offers?.hostKeys,
+      { means: 'Its host keys are of kinds that nobody should use any more.', advice },
+    ];
+  }
+  const [theirs, setting] = /cipher/.test(what) ? [offers?.ciphers, 'Ciphers'] : [offers?.macs, 'MACs'];
+  return [theirs, { advice: `Look at ${setting} in its sshd_config, and at ciphers in endpoints.yaml.` }];
 }
 
-export function passwordExpired({ name, user }: ConnectTrouble): Fault {
-  return new Fault('rejected', `${name}: the password of ${user} has expired`, {
-    code: 'PASSWORD_EXPIRED',
-    advice: 'Log in by hand to set a new one, or better: use a key.',
-  });
-}
-
-function loginCut(trouble: ConnectTrouble, said: string): Fault {
-  return new Fault('unreachable', `${trouble.name} ended the connection during the login: ${said}`, {
-    code: 'LOGIN_CUT',
-    advice:
-      'Too many logins at once (MaxStartups), too many keys in the agent (MaxAuthTries), or the server ended.',
-  });
+function kexMeans(offered: readonly string[]): string {
+  const quantum = offered.length > 0 && offered.every((name) => /^(sntrup|mlkem)/.test(name));
+  if (quantum) return 'The server allows only post-quantum key exchanges, which Ferry does not know yet.';
+  const old = offered.length > 0 && offered.every((name) => /sha1$/.test(name));
+  if (old) return 'The server allows only key exchanges with SHA-1, which are not safe any more.';
+  return 'The server allows only key exchanges that Ferry does not know (post-quantum ones, or those with SHA-1).';
 }
 
 function noSftp(trouble: ConnectTrouble, said: string): Fault {
   const { name, user } = trouble;
   if (/exceeds max length|Expected VERSION|Unknown packet type|Malformed/.test(said)) {
-    return new Fault('rejected', `${name}: the login of ${user} prints text where SFTP should start`, {
-      code: 'SFTP_NOISE',
-      cause: said,
-      advice:
-        'A login script of that user (.bashrc, .profile) writes something, or its shell is nologin: use internal-sftp as Subsystem, or silence the script.',
-    });
+    return noise(trouble, said);
   }
   if (/Unable to start subsystem|administratively|open fail|Unable to request/i.test(said)) {
     return new Fault('rejected', `${name} let ${user} in, but offers no SFTP: ${said}`, {
       code: 'NO_SFTP',
+      means: 'The server knows no subsystem sftp, or does not let this user use it.',
       advice: 'Its sshd_config needs a line such as: Subsystem sftp internal-sftp',
     });
   }
   return new Fault('unreachable', `${name} let ${user} in, and ended before SFTP started: ${said}`, {
     code: 'SFTP_CUT',
     cause: trouble.error,
-    advice:
-      'If it happens each time: does the account have a valid shell, and do its chroot and the folders above belong to root? The log of sshd says more.',
+    means:
+      'If it happens each time: the account has no valid shell, or its chroot or a folder above does not belong to root.',
+    advice: 'The log of sshd says which it is.',
+  });
+}
+
+/** Text came where the first packet of SFTP was due: its first four bytes were taken for a length, and are in the error. */
+function noise({ name, user }: ConnectTrouble, said: string): Fault {
+  const length = Number(/length (\d+)/.exec(said)?.[1] ?? 0);
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(length > 0xff_ff_ff_ff ? 0 : length);
+  const begins = /^[\x20-\x7e]{4}$/.test(head.toString('latin1'))
+    ? ` (it begins with "${head.toString('latin1')}")`
+    : '';
+  const cloud = /^Plea/.test(head.toString('latin1'));
+  const means = cloud
+    ? `It says "Please login as the user …": the image does not let ${user} in, only its own user.`
+    : 'A login script of that user (.bashrc, .profile) writes something, or its shell is nologin.';
+  const advice = cloud
+    ? 'Set user to the one of the image: ec2-user (Amazon Linux, Red Hat), ubuntu, admin (Debian), rocky.'
+    : 'Use internal-sftp as Subsystem, or silence the script.';
+  return new Fault('rejected', `${name}: the login of ${user} prints text where SFTP should start${begins}`, {
+    code: 'SFTP_NOISE',
+    cause: said,
+    means,
+    advice,
   });
 }
 
@@ -192,30 +173,12 @@ function cut(trouble: ConnectTrouble, said: string): Fault {
   return new Fault('unreachable', `${name}: ${road} ended the connection ${when}: ${said}`, {
     code: codeOf(trouble.error) ?? 'ECONNRESET',
     cause: trouble.error,
-    advice: early
-      ? 'A load balancer without a healthy target, a server that turns this address away for now (MaxStartups, penalties, fail2ban), or one that does not speak SSH.'
-      : 'The server or something on the way gave up; its log may say why.',
+    ...(early ? TURNED_AWAY : { advice: 'The server or something on the way gave up; its log may say why.' }),
   });
 }
 
-/** The step that a fault of the connect belongs to, where its code says so. */
-const STEP_OF: readonly (readonly [step: string, codes: RegExp])[] = [
-  ['name', /^(ENOTFOUND|EAI_AGAIN)$/],
-  ['tcp', /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/],
-  ['hop', /^(FORWARDING_PROHIBITED|HOP_|VIA_)/],
-  ['proxy command', /^PROXY_COMMAND$/],
-  ['banner', /^(HTTP|TLS|FTP)_ANSWER$/],
-  ['key exchange', /^NO_COMMON_ALGORITHM$/],
-  ['host key', /^(HOST_KEY_|KNOWN_HOSTS)/],
-  ['login', /^(LOGIN_|KEY_|AGENT)/],
-  ['sftp', /^(NO_SFTP|SFTP_NOISE|SFTP_CUT)$/],
-];
-/** In the order in which a connect passes them, for faults whose code does not say. */
-const WAY: readonly string[] = ['name', 'tcp', 'banner', 'host key', 'login', 'sftp'];
-
-/** The step of `ferry check` at which a connect broke that had passed these. */
-export function brokenStep(fault: Fault, passed: readonly string[]): string {
-  const { code = '' } = fault;
-  const byCode = STEP_OF.find(([, codes]) => codes.test(code))?.[0];
-  return byCode ?? WAY.find((step) => !passed.includes(step)) ?? 'sftp';
-}
+const TURNED_AWAY = {
+  means:
+    'A load balancer without a healthy target, a server that turns this address away for now (MaxStartups, penalties, fail2ban), or one that does not speak SSH.',
+  advice: 'Look at the health of the targets and at the log of sshd; try again in a minute.',
+} as const;

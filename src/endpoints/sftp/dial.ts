@@ -11,18 +11,14 @@ import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
 import { abortFault, type Passed, type Road } from '../../roads/road.ts';
 import type { Fault } from '../../sync/errors.ts';
-import {
-  type ConnectTrouble,
-  connectFault,
-  connectSilence,
-  type Phase,
-  passwordExpired,
-  tlsFault,
-} from './connect-faults.ts';
+import { type ConnectTrouble, connectFault, connectSilence, type Phase } from './connect-faults.ts';
 import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
 import type { Login } from './login.ts';
+import { passwordExpired } from './login-faults.ts';
+import { agreed, KEX, type Offers, OPENING_BYTES, offersIn } from './offers.ts';
 import { CIPHERS, type SftpSettings } from './settings.ts';
 import { speaksTls } from './stranger.ts';
+import { tlsFault } from './stranger-faults.ts';
 
 export interface DialPlan {
   readonly name: string;
@@ -48,8 +44,6 @@ export interface Dialled {
   readonly hostKey: HostKey;
   readonly cipher: string;
 }
-
-const SNIFF_BYTES = 255;
 
 /** @throws Fault `unreachable` | `rejected` | `aborted` */
 export async function dial(plan: DialPlan, signal: AbortSignal, passed?: Passed): Promise<Dialled> {
@@ -96,6 +90,10 @@ class Progress implements ConnectTrouble {
     this.name = plan.name;
     this.user = plan.settings.user;
     this.road = plan.road.description;
+  }
+
+  get offers(): Offers | undefined {
+    return offersIn(this.sniffed);
   }
 
   get ident(): string {
@@ -171,9 +169,10 @@ function converse(
 }
 
 function sniff(state: Progress, bytes: Buffer, passed?: Passed): void {
-  if (state.phase !== 'banner') return;
-  state.sniffed = Buffer.concat([state.sniffed, bytes]).subarray(0, SNIFF_BYTES);
-  if (state.ident === '') return;
+  if (state.phase !== 'banner' && state.phase !== 'key exchange') return;
+  if (state.sniffed.length < OPENING_BYTES)
+    state.sniffed = Buffer.concat([state.sniffed, bytes]).subarray(0, OPENING_BYTES);
+  if (state.phase !== 'banner' || state.ident === '') return;
   state.phase = 'key exchange';
   passed?.('banner', state.ident);
 }
@@ -194,11 +193,13 @@ function configOf(
     keepaliveInterval: keepAliveOf(settings),
     keepaliveCountMax: Number.MAX_SAFE_INTEGER,
     algorithms: {
+      kex: [...KEX],
       cipher: [...(settings.ciphers ?? CIPHERS)],
       compress: ['none'],
       serverHostKey: plan.families.flatMap((family) => FAMILIES[family] ?? []),
     },
     hostVerifier: (key: Buffer) => {
+      passed?.('key exchange', agreed(KEX, state.offers?.kex ?? []) ?? 'done');
       const refusal = plan.verify(key);
       if (refusal !== undefined) {
         fail(refusal);

@@ -11,6 +11,7 @@ import {
   type Capabilities,
   type Endpoint,
   type EndpointContext,
+  type ProbeOptions,
   type ProbeStep,
   SERVER_CLOCK_SKEW_MS,
   type SeenHostKey,
@@ -21,6 +22,7 @@ import { lostFault } from './faults.ts';
 import { SharedHop } from './hops.ts';
 import { Link } from './link.ts';
 import { probe } from './probe.ts';
+import type { Way } from './probe-steps.ts';
 import { Memory, traitsOf } from './remote.ts';
 import { SftpSession } from './session.ts';
 import type { SftpSettings } from './settings.ts';
@@ -75,11 +77,30 @@ export class SftpEndpoint implements Endpoint {
     return session;
   }
 
+  /** Logs in as to a jump host, without SFTP, and leaves again. */
+  async reach(signal: AbortSignal, passed?: Passed): Promise<void> {
+    const { client, sock } = await connect(await this.#plan(false), signal, passed);
+    await new Link({ name: this.name, client, sock, timeoutMs: this.settings.timeout }).close();
+  }
+
+  /** By which steps and hosts it is reached. Never throws. */
+  async way(trail: readonly string[] = []): Promise<Way> {
+    const { proxyCommand, via } = this.settings;
+    const [first] = via;
+    if (first === undefined) {
+      return { hops: [], road: proxyCommand === undefined ? ['name', 'tcp'] : ['proxy command'] };
+    }
+    const before = await this.#jumpHost(first, [...trail, this.name])
+      .then((jump) => jump.way([...trail, this.name]))
+      .catch((): Way => ({ hops: [], road: [] }));
+    return { hops: [...before.hops, ...via], road: before.road };
+  }
+
   async hostKeys(options: CallOptions): Promise<readonly SeenHostKey[]> {
     return await shownHostKeys(await this.#plan(false), options.signal);
   }
 
-  probe(folder: FilePath, options: CallOptions): AsyncIterable<ProbeStep> {
+  probe(folder: FilePath, options: ProbeOptions): AsyncIterable<ProbeStep> {
     return probe(this, folder, options);
   }
 
@@ -87,9 +108,10 @@ export class SftpEndpoint implements Endpoint {
   hop(chain: string, trail: readonly string[], road?: Road): SharedHop {
     const known = this.#hops.get(chain);
     if (known !== undefined) return known;
-    const hop = new SharedHop(async (signal) => {
+    const hop = new SharedHop(async (signal, passed) => {
       const plan = await this.#plan(false, trail, road);
-      const { client, sock } = await connect(plan, signal);
+      const told: Passed = (step, saw, host) => passed?.(step, saw, host ?? this.name);
+      const { client, sock } = await connect(plan, signal, told);
       return new Link({ name: this.name, client, sock, timeoutMs: this.settings.timeout });
     });
     this.#hops.set(chain, hop);
@@ -130,7 +152,7 @@ export class SftpEndpoint implements Endpoint {
       const hop = jump.hop(chain, trail, before);
       const next = settings.via[index + 1];
       const target = next === undefined ? this : await this.#jumpHost(next, trail);
-      road = jumpRoad((signal) => hop.acquire(signal), {
+      road = jumpRoad((signal, passed) => hop.acquire(signal, passed), {
         host: target.settings.host,
         port: target.settings.port,
         through: name,

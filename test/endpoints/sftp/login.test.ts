@@ -101,7 +101,7 @@ describe('a login', () => {
   test('that is refused says what was tried, what is taken, and what to look at', async () => {
     const fault = await fails({ key: at('stranger') }, 'LOGIN_REFUSED');
     assert.match(fault.message, /stranger \(ssh-rsa\).*publickey/);
-    assert.match(fault.advice ?? '', /ec2-user.*authorized_keys/);
+    assert.match(fault.advice ?? '', /image.* user.*authorized_keys.*policy/);
     await using keysOnly = await startSshd({
       config: ['PasswordAuthentication no', 'KbdInteractiveAuthentication no'],
     });

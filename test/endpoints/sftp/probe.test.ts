@@ -22,7 +22,7 @@ function said(steps: readonly ProbeStep[]): string {
     .join(', ');
 }
 
-const ALL = 'ok name, ok tcp, ok banner, ok host key, ok login, ok sftp';
+const ALL = 'ok name, ok tcp, ok banner, ok key exchange, ok host key, ok login, ok sftp';
 
 describe('a check', () => {
   test('passes each step of the way, and tells what the server can do', async () => {
@@ -56,14 +56,17 @@ describe('a check', () => {
     };
     await stops(entryFor(sshd, { host: 'no-such-host.invalid' }), 'broken name');
     await stops(entryFor(sshd, { port: await freePort() }), 'broken tcp');
-    await stops(entryFor(sshd, { hostKey: [] }), 'ok name, ok tcp, ok banner, broken host key');
+    await stops(
+      entryFor(sshd, { hostKey: [] }),
+      'ok name, ok tcp, ok banner, ok key exchange, broken host key',
+    );
     await stops(
       entryFor(sshd, { user: 'no-such-user' }),
-      'ok name, ok tcp, ok banner, ok host key, broken login',
+      'ok name, ok tcp, ok banner, ok key exchange, ok host key, broken login',
     );
     await stops(
       entryFor(sshd, { key: '/nonexistent' }),
-      'ok name, ok tcp, ok banner, ok host key, broken login',
+      'ok name, ok tcp, ok banner, ok key exchange, ok host key, broken login',
     );
     await stops(entryFor(sshd), `${ALL}, ok folder, broken write`, sshd.folder);
     assert.deepEqual(await treeOf(sshd.folder), []);

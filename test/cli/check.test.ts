@@ -1,0 +1,103 @@
+/** `ferry check` as a person runs it: what it tries where, and how it says what it found. */
+
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { type Ended, endpointOf, makeHome } from '../support/ferry.ts';
+import { filesOf } from '../support/files.ts';
+import { startSshd } from '../support/sshd.ts';
+import { mountTmpfs } from '../support/tmpfs.ts';
+
+/** `server /in: folder list read`. */
+function tried(ended: Ended, endpoint: string): readonly string[] {
+  return ended
+    .lines()
+    .filter((step) => step.endpoint === endpoint)
+    .map(
+      (step) =>
+        `${step.ok === true ? '' : 'broken '}${step.host === undefined ? '' : `${step.host}: `}${step.step}`,
+    );
+}
+
+const LOGIN = ['banner', 'key exchange', 'host key', 'login'];
+const CONNECT = ['name', 'tcp', ...LOGIN, 'sftp'];
+
+describe('a check', () => {
+  test('asks for no permission to write where files are only taken from', async () => {
+    await using home = await makeHome();
+    await using server = await startSshd();
+    const outgoing = join(server.folder, 'out');
+    await mkdir(outgoing);
+    const closed = await mountTmpfs(1024 * 1024, outgoing);
+    await using _ = closed;
+    await writeFile(join(outgoing, 'f'), 'x');
+    await closed.readOnly(true);
+    await home.endpoints({ server: endpointOf(server) });
+    const job = { from: { endpoint: 'server', path: outgoing }, to: './outbox', when: {} };
+
+    await home.job('fetch', { ...job, after: 'keep' });
+    const keep = await home.ferry(['check', 'fetch', '--json']);
+    assert.equal(keep.code, 0, keep.stdout);
+    assert.deepEqual(tried(keep, 'server'), [...CONNECT, 'folder', 'list', 'read', 'capabilities']);
+
+    await home.job('fetch', { ...job, after: 'delete' });
+    const remove = await home.ferry(['check', 'fetch', '--json']);
+    assert.equal(remove.code, 3);
+    assert.deepEqual(tried(remove, 'server'), [...CONNECT, 'folder', 'broken write']);
+
+    await home.job('fetch', { ...job, from: { endpoint: 'server', path: '/not/there' }, after: 'keep' });
+    const missing = await home.ferry(['check', 'fetch', '--json']);
+    assert.equal(missing.code, 3);
+    assert.deepEqual(tried(missing, 'server'), [...CONNECT, 'broken folder']);
+  });
+
+  test('asks no permission to write in a local folder that files are only taken from', async () => {
+    await using home = await makeHome();
+    await using source = await mountTmpfs(1024 * 1024);
+    await source.readOnly(true);
+    await home.endpoints({});
+    await home.job('send', { from: source.path, to: './inbox', when: {}, after: 'keep' });
+    await mkdir(join(home.path, 'inbox'));
+    const keep = await home.ferry(['check', 'send', '--json']);
+    assert.equal(keep.code, 0, keep.stdout);
+    await home.job('send', { from: source.path, to: './inbox', when: {}, after: 'delete' });
+    assert.equal((await home.ferry(['check', 'send', '--json'])).code, 3);
+  });
+
+  test('walks over a jump host to the server, and tries nothing but the login on the jump host', async () => {
+    await using home = await makeHome();
+    await using server = await startSshd();
+    await using bastion = await startSshd({
+      sftp: false,
+      config: ['ForceCommand /bin/false', 'MaxSessions 0'],
+    });
+    await home.endpoints({ server: endpointOf(server, { via: ['bastion'] }), bastion: endpointOf(bastion) });
+    await home.job('send', { from: './outbox', to: { endpoint: 'server', path: server.folder }, when: {} });
+    const all = await home.ferry(['check', '--json']);
+    assert.equal(all.code, 0, all.stdout);
+    const jump = ['name', 'tcp', ...LOGIN].map((step) => `bastion: ${step}`);
+    const files = ['folder', 'write', 'rename', 'delete', 'capabilities'];
+    assert.deepEqual(tried(all, 'server'), [...jump, 'hop', ...LOGIN, 'sftp', ...files]);
+    assert.deepEqual(tried(all, 'bastion'), [], 'it was walked on the way');
+    const alone = await home.ferry(['check', 'bastion', '--json']);
+    assert.equal(alone.code, 0, alone.stdout);
+    assert.deepEqual(tried(alone, 'bastion'), ['name', 'tcp', ...LOGIN]);
+    assert.deepEqual(await filesOf(server.folder), []);
+  });
+
+  test('names the jump host that is broken', async () => {
+    await using home = await makeHome();
+    await using server = await startSshd();
+    await using bastion = await startSshd();
+    await home.endpoints({
+      server: endpointOf(server, { via: ['bastion'] }),
+      bastion: endpointOf(bastion, { hostKey: [server.hostKeyFingerprint] }),
+    });
+    const check = await home.ferry(['check', 'server', '--json']);
+    assert.equal(check.code, 3);
+    assert.equal(tried(check, 'server').at(-1), 'broken bastion: host key');
+    const said = String(check.lines().at(-1)?.saw);
+    assert.ok(said.includes(bastion.hostKeyFingerprint) && said.includes(server.hostKeyFingerprint), said);
+  });
+});
