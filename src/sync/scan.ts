@@ -4,7 +4,8 @@
  * lose, double or tear a file.
  *
  * One look at a time; requests that come meanwhile are merged into the next. Files that are still settling are
- * looked at again by themselves.
+ * looked at again by themselves, and so is a source that could not be reached: whoever asked for that look (a cron line
+ * at night) does not ask again.
  */
 
 import type { Session } from '../endpoints/endpoint.ts';
@@ -30,8 +31,11 @@ const TOGETHER_MS = 20;
 const MAX_LEFT_REPORTS = 100;
 /** How often a source that is not mounted is asked whether it is again, or is accepted as it is. */
 const MOUNT_CHECK_MS = 2_000;
+/** How soon one that could not be reached is tried again: later each time, up to the second. */
+const AGAIN_MS = 5_000;
+const MOST_AGAIN_MS = 300_000;
 /** The reason of those looks. */
-const MOUNTED = 'mounted again';
+const AGAIN = 'tried again';
 
 export interface ScannerOptions {
   readonly job: Job;
@@ -63,7 +67,8 @@ export class Scanner implements AsyncDisposable {
   #next: Request | undefined;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #mountTimer: NodeJS.Timeout | undefined;
+  #againTimer: NodeJS.Timeout | undefined;
+  #againMs = AGAIN_MS;
   #refused: Pick<Request, 'whole' | 'paths'> = NOTHING;
   #alarmed = false;
   #disowned = false;
@@ -115,7 +120,7 @@ export class Scanner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Fault('aborted', 'stopped before it was done'));
     clearTimeout(this.#timer);
-    clearTimeout(this.#mountTimer);
+    clearTimeout(this.#againTimer);
     await this.#running;
   }
 
@@ -252,30 +257,35 @@ export class Scanner implements AsyncDisposable {
 
   #alarm(fault: Fault, request: Request): Fault {
     if (fault.kind === 'aborted') return fault;
-    if (isUnmounted(fault)) this.#lookOnceMounted(request);
-    const isTold = this.#alarmed && (!request.whole || request.reason === MOUNTED);
+    if (isUnmounted(fault)) this.#tryAgain(request, MOUNT_CHECK_MS);
+    else if (fault.kind === 'unreachable' || fault.kind === 'transient') {
+      this.#tryAgain(request, this.#againMs);
+      this.#againMs = Math.min(this.#againMs * 2, MOST_AGAIN_MS);
+    }
+    const isTold = this.#alarmed && (!request.whole || request.reason === AGAIN);
     this.#alarmed = true;
     this.#options.ledger.setJob(this.job.name, { alarm: noteOf(fault) });
     if (!isTold) this.#options.events.emit('alarm', this.job.name, fault);
     return fault;
   }
 
-  /** Asks again and again for the look that could not be: while nothing is mounted it ends at once. */
-  #lookOnceMounted({ whole, paths }: Request): void {
+  /** Asks again for the look that could not be, and for those that are refused meanwhile. */
+  #tryAgain({ whole, paths }: Request, afterMs: number): void {
     if (this.#stop.signal.aborted) return;
-    clearTimeout(this.#mountTimer);
+    clearTimeout(this.#againTimer);
     this.#refused = {
       whole: whole || this.#refused.whole,
       paths: new Set([...this.#refused.paths, ...paths]),
     };
-    this.#mountTimer = setTimeout(() => {
+    this.#againTimer = setTimeout(() => {
       const refused = this.#refused;
       this.#refused = NOTHING;
-      this.#request(refused.whole, refused.paths, MOUNTED).catch(() => undefined);
-    }, MOUNT_CHECK_MS);
+      this.#request(refused.whole, refused.paths, AGAIN).catch(() => undefined);
+    }, afterMs);
   }
 
   #alarmOver(): void {
+    this.#againMs = AGAIN_MS;
     if (!this.#alarmed) return;
     this.#alarmed = false;
     this.#options.ledger.setJob(this.job.name, { alarm: undefined });
