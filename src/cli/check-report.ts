@@ -23,10 +23,8 @@ export class CheckReport {
   heading(name: string, address: string, below: string): void {
     this.#host = '';
     line(this.#cli.stdout, '');
-    line(
-      this.#cli.stdout,
-      [this.#paint('bold', name), address, this.#paint('dim', below)].join('  ').trimEnd(),
-    );
+    const more = below === '' ? '' : `  ${this.#paint('dim', below)}`;
+    line(this.#cli.stdout, `${this.#paint('bold', name)}  ${address}${more}`);
   }
 
   step(step: ProbeStep): void {
@@ -45,7 +43,9 @@ export class CheckReport {
     }
     const mark = markOf(step);
     const time =
-      step.ms === undefined || step.underway === true ? '' : this.#paint('dim', `  ${duration(step.ms)}`);
+      step.ms === undefined || step.ms < 1 || step.underway === true
+        ? ''
+        : this.#paint('dim', `  ${duration(step.ms)}`);
     const name = step.step.padEnd(STEP_COLUMNS);
     this.#paragraph(`  ${this.#paint(mark.style, mark.sign)} ${name} `, `${step.saw}${time}`);
     if (step.means !== undefined) this.#paragraph(' '.repeat(STEP_COLUMNS + 5), step.means);

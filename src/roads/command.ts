@@ -24,6 +24,8 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** What is kept of stderr. */
 const TAIL_CHARACTERS = 1_000;
+/** How sh ends when it does not find a program. */
+const SHELL_NOT_FOUND = 127;
 /** From SIGTERM to SIGKILL. */
 const GRACE_MS = 2_000;
 
@@ -78,9 +80,9 @@ function start(
           'rejected',
           `the proxy command ${name} could not be started: ${missing ? 'not found' : error.message}`,
           {
-            code: codeOf(error) ?? 'ESPAWN',
+            code: missing ? 'PROXY_COMMAND_MISSING' : 'PROXY_COMMAND_FAILED',
             cause: error,
-            advice: missing ? `Install ${name}, or write its full path.` : 'Look at its permissions.',
+            ...(missing ? notFound(name) : { advice: 'Look at its permissions.' }),
           },
         ),
       );
@@ -108,7 +110,11 @@ function duplexOf(child: Child, name: string): Duplex {
   const duplex = new Duplex({
     read: () => void child.stdout.resume(),
     write: (chunk: Buffer, _encoding, done) => {
-      child.stdin.write(chunk, (error) => done(error ?? null));
+      child.stdin.write(chunk, (error) => {
+        if (error === null || error === undefined) done();
+        // It does not read any more, which is no news when it is ending: why it does is told by 'close'.
+        else setTimeout(done, GRACE_MS, error).unref();
+      });
     },
     final: (done) => {
       child.stdin.end(() => done());
@@ -139,17 +145,63 @@ function ended(name: string, code: number | null, how: NodeJS.Signals | null, st
   const said = stderr.trim();
   const why = code === null ? `was killed by ${how ?? 'a signal'}` : `ended with exit code ${code}`;
   return new Fault('unreachable', `the proxy command ${name} ${why}${said === '' ? '' : `: ${said}`}`, {
-    code: 'PROXY_COMMAND',
-    advice: adviceFor(said, code),
+    code: code === SHELL_NOT_FOUND ? 'PROXY_COMMAND_MISSING' : 'PROXY_COMMAND',
+    ...(code === SHELL_NOT_FOUND ? notFound(name) : diagnosis(said)),
   });
 }
 
-function adviceFor(said: string, code: number | null): string {
-  if (code === 127) return 'The shell did not find the program: install it, or write its full path.';
-  if (/credential|ExpiredToken|sso login|AccessDenied|UnauthorizedOperation/i.test(said)) {
-    return 'It has no (valid) AWS credentials or no permission: run the same command by hand as the user who runs Ferry.';
+function notFound(name: string): Diagnosis {
+  return {
+    means: 'The program is not installed here, or not on the PATH of Ferry.',
+    advice: `Install ${name}, or write its full path.`,
+  };
+}
+
+interface Diagnosis {
+  readonly means?: string;
+  readonly advice: string;
+}
+
+const BY_HAND = 'Run the same command by hand as the user who runs Ferry';
+
+function diagnosis(said: string): Diagnosis {
+  if (/SessionManagerPlugin is not found/i.test(said)) {
+    return {
+      means: "The AWS CLI needs Session Manager's plugin for this.",
+      advice: 'Install session-manager-plugin, as AWS describes it.',
+    };
   }
-  if (/TargetNotConnected/i.test(said))
-    return 'The instance is not connected to Session Manager: is its SSM agent running?';
-  return 'Run the same command by hand as the user who runs Ferry.';
+  if (/Unable to locate credentials|NoCredentials/i.test(said)) {
+    return {
+      means: 'It found no AWS credentials: what your own shell has, a service or a container may not have.',
+      advice: `Give Ferry's environment AWS_PROFILE (and the user's ~/.aws), or a role. ${BY_HAND}.`,
+    };
+  }
+  if (/ExpiredToken|sso login|SSO session|credential/i.test(said)) {
+    return {
+      means: 'Its AWS credentials are not valid, or not any more.',
+      advice: `Renew them. ${BY_HAND}.`,
+    };
+  }
+  if (/AccessDenied|UnauthorizedOperation|not authorized/i.test(said)) {
+    return {
+      means: 'Its AWS credentials have no permission for this.',
+      advice:
+        'Allow ssm:StartSession on the instance and the document AWS-StartSSHSession, or ec2-instance-connect:OpenTunnel.',
+    };
+  }
+  if (/TargetNotConnected/i.test(said)) {
+    return {
+      means: 'The instance is not connected to Session Manager.',
+      advice:
+        'Is its SSM agent running, with an instance role that lets it (AmazonSSMManagedInstanceCore) and a way to the ssm endpoints?',
+    };
+  }
+  if (/specify a region|NoRegion/i.test(said)) {
+    return {
+      means: 'It does not know which region to ask.',
+      advice: 'Set AWS_REGION, or --region in the command.',
+    };
+  }
+  return { advice: `${BY_HAND}.` };
 }

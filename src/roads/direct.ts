@@ -70,8 +70,7 @@ function silence(where: string, addresses: readonly string[], options: DirectOpt
   if (addresses.length === 0) {
     return new Fault('unreachable', `${options.host} was not resolved within ${seconds} s`, {
       code: 'EAI_AGAIN',
-      advice:
-        'The name server does not answer: look at /etc/resolv.conf, and at the VPN if the name is a private one.',
+      ...NO_NAME_SERVER,
     });
   }
   return new Fault(
@@ -79,27 +78,51 @@ function silence(where: string, addresses: readonly string[], options: DirectOpt
     `${where} did not answer within ${seconds} s (tried ${addresses.join(', ')})`,
     {
       code: 'ETIMEDOUT',
-      advice:
-        'Packets are dropped on the way: the security group, network ACL or on-prem firewall must let this host in on ' +
-        `port ${options.port}, the route (VPN, Direct Connect, subnet) must lead there and back, and behind a load ` +
-        'balancer the target must be healthy.',
+      means:
+        'Packets are dropped on the way: by a security group, a network ACL or the on-prem firewall, for want of a ' +
+        'route there or back (VPN, Direct Connect, subnet), or by a load balancer whose targets are unhealthy.',
+      advice: `Let this host in on port ${options.port} in the security group, then look at the route tables and the health of the target.`,
     },
   );
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOTFOUND:
-    'No such name: look for a typing error; names of a private hosted zone resolve only inside their VPC, or with a Route 53 resolver endpoint.',
-  EAI_AGAIN:
-    'The name server does not answer: look at /etc/resolv.conf, and at the VPN if the name is a private one.',
-  ECONNREFUSED:
-    'The host answers, but nothing listens on that port: is sshd running there, and is the port right? A load balancer refuses when it has no listener on it.',
-  ECONNRESET:
-    'Something on the way ended the connection at once: a firewall, or a load balancer without a healthy target.',
-  EHOSTUNREACH: 'There is no route to that host: look at the VPN, the routing table and the subnet.',
-  ENETUNREACH:
-    'There is no route to that network: look at the VPN, the routing table, and whether this host has IPv6.',
-  EADDRNOTAVAIL: 'bindAddress must be an address of this host.',
+/** What usually lies behind an error, and what to do next. */
+interface Diagnosis {
+  readonly means?: string;
+  readonly advice: string;
+}
+
+const NO_NAME_SERVER: Diagnosis = {
+  means: 'The name server does not answer.',
+  advice: 'Look at /etc/resolv.conf, and at the VPN if the name is a private one.',
+};
+
+const DIAGNOSES: Readonly<Record<string, Diagnosis>> = {
+  ENOTFOUND: {
+    means:
+      'A typing error, or the name of a private hosted zone, which resolves only inside its VPC or over a Route 53 resolver endpoint.',
+    advice: 'Look the name up here (getent hosts NAME) and inside the VPC; an address serves as host, too.',
+  },
+  EAI_AGAIN: NO_NAME_SERVER,
+  ECONNREFUSED: {
+    means:
+      'The host answers, so that route and security group are right, but nothing listens on that port; a load balancer refuses when it has no listener on it.',
+    advice: 'Is sshd running there, and is the port right?',
+  },
+  ECONNRESET: {
+    means:
+      'Something on the way ended the connection at once: a firewall, or a load balancer without a healthy target.',
+    advice: 'Look at the health of the targets, and at the firewall.',
+  },
+  EHOSTUNREACH: {
+    means: 'There is no route to that host.',
+    advice: 'Look at the VPN, the routing table and the subnet.',
+  },
+  ENETUNREACH: {
+    means: 'There is no route to that network.',
+    advice: 'Look at the VPN, the routing table, and whether this host has IPv6.',
+  },
+  EADDRNOTAVAIL: { advice: 'bindAddress must be an address of this host.' },
 };
 
 function connectFault(
@@ -111,11 +134,10 @@ function connectFault(
   const code = codeOf(error) ?? 'ECONNECT';
   if (code === 'ETIMEDOUT')
     return silence(where, addresses.length === 0 ? [options.host] : addresses, options);
-  const advice = ADVICE[code];
   return new Fault(code === 'EADDRNOTAVAIL' ? 'rejected' : 'unreachable', say(error, code, where, options), {
     code,
     cause: error,
-    ...(advice === undefined ? {} : { advice }),
+    ...DIAGNOSES[code],
   });
 }
 

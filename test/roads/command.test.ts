@@ -57,9 +57,10 @@ describe('the road through a proxy command', () => {
 
   test('says when the program is not installed', async () => {
     const list = await failure(['no-such-program', '%h']);
-    assert.deepEqual([list.kind, list.code], ['rejected', 'ENOENT']);
+    assert.deepEqual([list.kind, list.code], ['rejected', 'PROXY_COMMAND_MISSING']);
     const string = await failure('no-such-program %h');
-    assert.match(string.advice ?? '', /install it/);
+    assert.equal(string.code, 'PROXY_COMMAND_MISSING');
+    for (const fault of [list, string]) assert.match(fault.advice ?? '', /Install no-such-program/);
   });
 
   test('ends the program, and what it started, with the connection', async () => {
