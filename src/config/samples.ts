@@ -19,7 +19,7 @@ try-out:
 #  host: nlb-0123.elb.ap-northeast-1.amazonaws.com
 #  port: 22
 #  user: ec2-user
-#  key: ./keys/app-server             # OpenSSH or PEM; or password:, or agent: true
+#  key: ./keys/app-server             # OpenSSH, PEM or .ppk; or password:, agent: true
 #  passphrase: \${env:APP_KEY_PASS}    # of the key, if it has one
 #  idleTimeout: 350s                  # of the load balancer in front: 350s for an NLB, 60s for a CLB
 #  connections: 4                     # at most so many at once

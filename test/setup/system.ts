@@ -25,6 +25,7 @@ const NEEDS: readonly Need[] = [
     command: 'ssh-keygen',
     why: "keys and agents; sftp and scp, the benchmark's peers",
   },
+  { package: 'putty-tools', command: 'puttygen', why: 'keys as users of PuTTY and WinSCP have them' },
   { package: 'git', command: 'git', why: 'what belongs to the project, for the test of its architecture' },
   { package: 'openssl', command: 'openssl', why: 'certificates for FTPS' },
   { package: 'vsftpd', command: 'vsftpd', why: 'the FTPS server at the far side' },

@@ -35,7 +35,7 @@ export function settings(values: Values) {
         .describe('Name or address of the server, or of the load balancer in front of it'),
       port: z.int().min(1).max(65_535).default(22),
       user: z.string().min(1),
-      key: values.path.optional().describe('Private key file: OpenSSH or PEM'),
+      key: values.path.optional().describe('Private key file: OpenSSH, PEM or PuTTY (.ppk)'),
       passphrase: z.string().optional().describe('Of the key'),
       password: z.string().optional().describe('Also answers keyboard-interactive questions'),
       agent: z

@@ -91,9 +91,6 @@ describe('a login', () => {
     await fails({ key: at('ed25519'), passphrase: 'not this one' }, 'KEY_PASSPHRASE');
     await fails({ key: at('pkcs8'), passphrase: 'not this one' }, 'KEY_PASSPHRASE');
     await fails({ key: at('rsa.pub') }, 'KEY_PUBLIC');
-    await writeFile(at('ppk'), 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n');
-    const putty = await fails({ key: at('ppk') }, 'KEY_FORMAT');
-    assert.match(putty.advice ?? '', /puttygen/);
     await writeFile(at('text'), 'this is no key\n');
     await fails({ key: at('text') }, 'KEY_FORMAT');
   });
