@@ -75,7 +75,7 @@ function refused(error: unknown, options: JumpOptions, where: string): Fault {
     return new Fault('rejected', `${options.through} does not forward to ${where}: ${said}`, {
       code: 'FORWARDING_PROHIBITED',
       cause: error,
-      advice: `Its sshd_config must allow it: AllowTcpForwarding yes (or local), and PermitOpen ${where} where that is set.`,
+      advice: `Its sshd_config must allow it: AllowTcpForwarding yes (or local), and PermitOpen ${where} where that is set; a key with "restrict" in authorized_keys needs "port-forwarding" there too.`,
     });
   }
   return new Fault(

@@ -133,7 +133,7 @@ function noSftp(trouble: ConnectTrouble, said: string): Fault {
     code: 'SFTP_CUT',
     cause: trouble.error,
     means:
-      'If it happens each time: the account has no valid shell, or its chroot or a folder above does not belong to root.',
+      'If it happens each time: the account has no valid shell, its chroot or a folder above does not belong to root, or its line in authorized_keys forces another command.',
     advice: 'The log of sshd says which it is.',
   });
 }

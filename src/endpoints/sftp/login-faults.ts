@@ -38,9 +38,16 @@ function adviceFor({ tried, accepts, partial, user, ident }: ConnectTrouble): Di
       advice: 'Try the same user and password by hand: sftp USER@HOST.',
     };
   }
+  if (tried.some((way) => way.includes('not its certificate'))) {
+    return {
+      means:
+        'Ferry shows the plain key only, and this server may trust nothing but certificates (TrustedUserCAKeys).',
+      advice: "Add the public key to that user's ~/.ssh/authorized_keys as well.",
+    };
+  }
   const rsa = tried.some((way) => way.includes('ssh-rsa'));
   return {
-    means: `${imageUser(user, ident)}the public key is not in that user's ~/.ssh/authorized_keys${rsa ? RSA_REFUSED : ''}.`,
+    means: `${imageUser(user, ident)}the public key is not in that user's ~/.ssh/authorized_keys (or there with a from="…" that leaves this host out)${rsa ? RSA_REFUSED : ''}.`,
     advice: `Correct user, or add the public key there (file mode 600, folder 700); the log of sshd says which it is.${rsa ? ' An ed25519 key avoids trouble with policies.' : ''}`,
   };
 }
