@@ -84,12 +84,14 @@ export async function openSetup(cli: Cli, names: readonly string[]): Promise<Set
 
 /** Every secret that the configuration gave us, so that nothing can print it. */
 export function secretsOf(config: Config, secrets: Secrets): void {
-  for (const { settings } of config.endpoints.values()) {
-    if (!isPlainObject(settings)) continue;
-    for (const name of SECRET_SETTINGS) {
-      const value = settings[name];
-      if (typeof value === 'string') secrets.add(value);
-    }
+  for (const { settings } of config.endpoints.values()) collect(settings, secrets);
+}
+
+function collect(settings: unknown, secrets: Secrets): void {
+  if (!isPlainObject(settings)) return;
+  for (const [name, value] of Object.entries(settings)) {
+    if (typeof value === 'string' && SECRET_SETTINGS.includes(name)) secrets.add(value);
+    collect(value, secrets); // that of a proxy, say
   }
 }
 

@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import { Fault } from '../sync/errors.ts';
 
 /**
- * Told of each part of the way that was passed, for `ferry check`: `name`, `tcp`, `hop`, `proxy command`.
+ * Told of each part of the way that was passed, for `ferry check`: `name`, `tcp`, `proxy`, `tunnel`, `hop`, `proxy command`.
  * @param host the jump host whose part it was; absent: the host's that the road leads to
  */
 export type Passed = (step: string, saw: string, host?: string) => void;

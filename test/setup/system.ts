@@ -33,6 +33,9 @@ const NEEDS: readonly Need[] = [
   { package: 'ceph-mon', command: 'ceph-mon', why: 'its monitor' },
   { package: 'ceph-osd', command: 'ceph-osd', why: 'its storage, in memory' },
   { package: 'redis-server', command: 'redis-server', why: 'the queue on a real Redis' },
+  { package: 'microsocks', command: 'microsocks', why: 'the SOCKS proxy on the way' },
+  { package: 'tinyproxy-bin', command: 'tinyproxy', why: 'the HTTP proxy on the way' },
+  { package: 'haproxy', command: 'haproxy', why: 'the load balancer that speaks the PROXY protocol' },
   { package: 'lftp', command: 'lftp', why: "the benchmark's peer" },
   { package: 'rclone', command: 'rclone', why: "the benchmark's peer" },
 ];

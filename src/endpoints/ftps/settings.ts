@@ -41,6 +41,13 @@ export function ftpsSettings(values: Values) {
         .optional()
         .describe('1.2 for servers that do not resume TLS 1.3 sessions; default: the newest'),
       bindAddress: z.string().min(1).optional().describe('Local address to connect from'),
+      proxy: z
+        .never({
+          error:
+            'FTPS does not go through a proxy: it opens a connection of its own for each file; sftp does',
+        })
+        .optional()
+        .describe('Not with FTPS'),
       idleTimeout: values.duration.prefault('350s').describe('Of the load balancer in front'),
       connections: z.int().min(1).max(64).default(4).describe('At most so many at once; one file on each'),
       connectTimeout: values.duration.prefault('20s').describe('From the name to a login that works'),

@@ -1,7 +1,5 @@
 /** An SFTP server as an endpoint: its roads, its sessions, and what is known of it between them. */
 
-import { commandRoad } from '../../roads/command.ts';
-import { directRoad } from '../../roads/direct.ts';
 import { jumpRoad } from '../../roads/jump.ts';
 import { hostPort, type Passed, type Road } from '../../roads/road.ts';
 import { Fault } from '../../sync/errors.ts';
@@ -21,6 +19,7 @@ import type { Dialled } from './dial.ts';
 import { lostFault } from './faults.ts';
 import { SharedHop } from './hops.ts';
 import { Link } from './link.ts';
+import { ownRoad, ownSteps } from './own-road.ts';
 import { probe } from './probe.ts';
 import type { Way } from './probe-steps.ts';
 import { Memory, traitsOf } from './remote.ts';
@@ -85,11 +84,9 @@ export class SftpEndpoint implements Endpoint {
 
   /** By which steps and hosts it is reached. Never throws. */
   async way(trail: readonly string[] = []): Promise<Way> {
-    const { proxyCommand, via } = this.settings;
+    const { via } = this.settings;
     const [first] = via;
-    if (first === undefined) {
-      return { hops: [], road: proxyCommand === undefined ? ['name', 'tcp'] : ['proxy command'] };
-    }
+    if (first === undefined) return { hops: [], road: ownSteps(this.settings) };
     const before = await this.#jumpHost(first, [...trail, this.name])
       .then((jump) => jump.way([...trail, this.name]))
       .catch((): Way => ({ hops: [], road: [] }));
@@ -132,18 +129,7 @@ export class SftpEndpoint implements Endpoint {
   /** @param trail hosts that this road is for, to notice one that leads through itself */
   async #road(trail: readonly string[]): Promise<Road> {
     const { settings } = this;
-    const { host, port } = settings;
-    if (settings.proxyCommand !== undefined) {
-      const { proxyCommand: command, user } = settings;
-      return commandRoad({ command, host, port, user, env: this.#context.env });
-    }
-    let road: Road = directRoad({
-      host,
-      port,
-      timeoutMs: settings.connectTimeout * 0.9, // so that it says what it knows before the deadline round all of it
-      keepAliveMs: Math.min(15_000, settings.idleTimeout / 3),
-      ...(settings.bindAddress === undefined ? {} : { bindAddress: settings.bindAddress }),
-    });
+    let road = ownRoad(settings, this.#context.env);
     let chain = '';
     let before: Road | undefined;
     for (const [index, name] of settings.via.entries()) {

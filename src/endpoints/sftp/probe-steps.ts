@@ -10,6 +10,8 @@ const STEP_OF: readonly (readonly [step: string, codes: RegExp])[] = [
   ['tcp', /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/],
   ['hop', /^(FORWARDING_PROHIBITED|HOP_|VIA_)/],
   ['proxy command', /^PROXY_COMMAND/],
+  ['tunnel', /^PROXY_(FORBIDDEN|TARGET|TIMEOUT)$/],
+  ['proxy', /^PROXY_/],
   ['banner', /^(HTTP|TLS|FTP)_ANSWER$/],
   ['key exchange', /^NO_COMMON_ALGORITHM$/],
   ['host key', /^(HOST_KEY_|KNOWN_HOSTS)/],

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { Values } from '../../config/values.ts';
+import { parseProxy } from '../../roads/proxy-address.ts';
 
 const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
 
@@ -25,6 +26,16 @@ const oneOrMore = <Item extends z.ZodType>(item: Item) =>
   z
     .union([item, z.array(item)])
     .transform((value): readonly z.output<Item>[] => (Array.isArray(value) ? value : [value]));
+
+const proxy = z.string().transform((text, context) => {
+  const found = parseProxy(text);
+  if (typeof found !== 'string') return found;
+  context.addIssue({ code: 'custom', message: found });
+  return z.NEVER;
+});
+
+/** Ways to get there of which one is enough. */
+const ROADS = ['via', 'proxyCommand', 'proxy'] as const;
 
 export function settings(values: Values) {
   return z
@@ -55,6 +66,9 @@ export function settings(values: Values) {
         .union([z.string().min(1), z.array(z.string()).min(1)])
         .optional()
         .describe('%h %p %r as in ssh_config; a list is started without a shell'),
+      proxy: proxy
+        .optional()
+        .describe('socks5://user:password@host:1080 or http://user:password@host:3128; it resolves the name'),
       connections: z.int().min(1).max(64).default(4).describe('At most so many at once'),
       filesInFlight: z.int().min(1).max(1024).default(128).describe('On one connection'),
       connectTimeout: values.duration.prefault('20s').describe('From the name to a session that works'),
@@ -84,8 +98,13 @@ export function settings(values: Values) {
       }
       if (given.passphrase !== undefined && given.key === undefined)
         problem('passphrase', 'a passphrase needs a key');
-      if (given.via.length > 0 && given.proxyCommand !== undefined) {
-        problem('proxyCommand', 'via and proxyCommand exclude each other');
+      const [first, ...more] = ROADS.filter((road) => [given[road] ?? []].flat().length > 0);
+      for (const road of more) {
+        const remedy = first === 'via' ? `; ${road} in front of jump hosts belongs to the first of them` : '';
+        problem(road, `${first} and ${road} exclude each other${remedy}`);
+      }
+      if (given.bindAddress !== undefined && (first === 'via' || first === 'proxyCommand')) {
+        problem('bindAddress', `${first} decides where the connection comes from: bindAddress has no effect`);
       }
     });
 }

@@ -53,6 +53,16 @@ describe('the settings of an SFTP endpoint', () => {
       problems({ host: 'h', user: 'u', key: 'k', via: ['b'], proxyCommand: 'nc %h %p' }).join(),
       /exclude each other/,
     );
+    const road = { host: 'h', user: 'u', key: 'k', proxy: 'http://p' };
+    assert.match(problems({ ...road, via: 'b' }).join(), /proxy: via and proxy .*belongs to the first/);
+    assert.match(problems({ ...road, proxyCommand: 'x' }).join(), /proxy: proxyCommand and proxy exclude/);
+    assert.match(
+      problems({ host: 'h', user: 'u', key: 'k', via: 'b', bindAddress: '::1' }).join(),
+      /bindAddress: via/,
+    );
+    const bad = problems({ ...road, proxy: 'https://u:hush@p' }).join();
+    assert.match(bad, /proxy: .*https/);
+    assert.doesNotMatch(bad, /hush/);
     assert.equal(
       problems({ host: '', user: '', key: 'k', port: 0, connections: 0, idleTimeout: 'x' }).length,
       5,

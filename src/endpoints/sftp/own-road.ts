@@ -1,0 +1,35 @@
+/** The road that an endpoint's own settings name. Jump hosts come on top of it: they are endpoints of their own. */
+
+import { commandRoad } from '../../roads/command.ts';
+import { directRoad } from '../../roads/direct.ts';
+import { proxyRoad } from '../../roads/proxy.ts';
+import type { Road } from '../../roads/road.ts';
+import type { SftpSettings } from './settings.ts';
+
+export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, string | undefined>>): Road {
+  const {
+    bindAddress,
+    connectTimeout,
+    host,
+    idleTimeout,
+    port,
+    proxy,
+    proxyCommand: command,
+    user,
+  } = settings;
+  if (command !== undefined) return commandRoad({ command, host, port, user, env });
+  const direct = {
+    timeoutMs: connectTimeout * 0.9, // so that it says what it knows before the deadline round all of it
+    keepAliveMs: Math.min(15_000, idleTimeout / 3),
+    ...(bindAddress === undefined ? {} : { bindAddress }),
+  };
+  return proxy === undefined
+    ? directRoad({ ...direct, host, port })
+    : proxyRoad({ proxy, host, port, direct });
+}
+
+/** The steps of `ferry check` that this road passes. */
+export function ownSteps({ proxy, proxyCommand }: SftpSettings): readonly string[] {
+  if (proxyCommand !== undefined) return ['proxy command'];
+  return proxy === undefined ? ['name', 'tcp'] : ['proxy', 'tunnel'];
+}
