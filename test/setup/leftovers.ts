@@ -3,7 +3,7 @@
  * every process that still has it in its environment, is a fault of that file. Processes are looked for in /proc.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +21,7 @@ export interface Sandbox {
 
 export function makeSandbox(): Sandbox {
   const folder = mkdtempSync(join(tmpdir(), 'ferry-test-')); // short: paths of Unix sockets hold 107 bytes
+  chmodSync(folder, 0o711); // servers below enter it as the users who log in
   return {
     folder,
     clear: async () => {

@@ -69,6 +69,7 @@ export async function startProftpd(options: FtpServerOptions): Promise<FtpServer
   const [first, last] = options.passivePorts ?? [40_000, 49_999];
   const newest = options.tls ?? '1.3';
   const config = [
+    ...(options.config ?? []), // of two lines about one thing, ProFTPD heeds the first
     ...['ServerName test', 'ServerType standalone', `Port ${port}`, `DefaultAddress ${host}`, 'UseIPv6 off'],
     ...[
       'User nobody',
@@ -88,7 +89,6 @@ export async function startProftpd(options: FtpServerOptions): Promise<FtpServer
     `TLSECCertificateFile ${options.certificate.certFile}`,
     `TLSECCertificateKeyFile ${options.certificate.keyFile}`,
     `TLSLog ${join(home.path, 'tls.log')}`,
-    ...(options.config ?? []),
   ];
   const configFile = join(home.path, 'proftpd.conf');
   await writeFile(configFile, `${config.join('\n')}\n`);
