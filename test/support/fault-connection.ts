@@ -67,7 +67,7 @@ export class ProxiedConnection {
     this.#links.up.close();
     this.#links.down.close();
     for (const socket of [this.#client, this.#server]) {
-      if (by === 'rst') socket.resetAndDestroy();
+      if (by === 'rst') reset(socket);
       else socket.end(() => socket.destroy());
     }
   }
@@ -78,7 +78,7 @@ export class ProxiedConnection {
     return new Link(from, to, options, {
       arrived: () => {
         if (this.#expired) {
-          if (this.#shared.trouble.idle?.how !== 'nothing') from.resetAndDestroy();
+          if (this.#shared.trouble.idle?.how !== 'nothing') reset(from);
           return false;
         }
         this.#alive();
@@ -139,7 +139,13 @@ export class ProxiedConnection {
   #endTogether(socket: Socket, other: Socket): void {
     socket.on('error', () => {
       if (this.#expired) return;
-      setTimeout(() => other.resetAndDestroy(), this.#shared.trouble.latencyMs ?? 0);
+      setTimeout(() => reset(other), this.#shared.trouble.latencyMs ?? 0);
     });
   }
+}
+
+/** A socket whose FIN is on its way cannot be reset: libuv refuses, and Node would never close it (24.21). */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
