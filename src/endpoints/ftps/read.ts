@@ -83,7 +83,7 @@ class Passage {
   /** Resolves when it was taken. @throws Enough when nobody takes any more */
   async put(chunk: Buffer): Promise<void> {
     this.#chunk = chunk;
-    this.#wake();
+    this.#changed();
     while (this.#chunk !== undefined && !this.#left) await this.#change();
     if (this.#left) throw new Enough();
   }
@@ -92,7 +92,7 @@ class Passage {
     while (this.#chunk === undefined && !this.#ended) await this.#change();
     const chunk = this.#chunk;
     this.#chunk = undefined;
-    this.#wake();
+    this.#changed();
     if (chunk === undefined && this.#error !== undefined) throw this.#error;
     return chunk;
   }
@@ -100,14 +100,21 @@ class Passage {
   end(error?: unknown): void {
     this.#ended = true;
     this.#error = error;
-    this.#wake();
+    this.#changed();
   }
 
   leave(): void {
     this.#left = true;
-    this.#wake();
+    this.#changed();
   }
 
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = () => undefined;
+    wake();
+  }
+
+  /** Both sides may wait at once. */
   async #change(): Promise<void> {
     await new Promise<void>((resolve) => {
       const before = this.#wake;
