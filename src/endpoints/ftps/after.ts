@@ -6,7 +6,7 @@ import type { CallOptions, FileVersion } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import { replyFault, saysMissing } from './faults.ts';
 import { ensureFolderOf } from './folders.ts';
-import { look } from './look.ts';
+import { look, lookAtLink } from './look.ts';
 import { rename } from './publish.ts';
 import { isGood } from './reply.ts';
 import { otherFault, sameAs, vanishedFault } from './source.ts';
@@ -60,7 +60,7 @@ export async function archive(
 }
 
 async function expectVersion(connection: Connection, path: FilePath, version: FileVersion): Promise<void> {
-  const there = await look(connection, path);
+  const there = await lookAtLink(connection, path);
   if (there === undefined) throw vanishedFault(connection.name, path);
   if (there.kind !== 'file' || !sameAs(version, there)) throw otherFault(connection.name, path);
 }

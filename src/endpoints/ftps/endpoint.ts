@@ -14,9 +14,9 @@ import { connect } from './connect.ts';
 import type { Connection } from './connection.ts';
 import { Lanes } from './lanes.ts';
 import { probe } from './probe.ts';
-import { FtpsSession } from './session.ts';
+import { capabilitiesOf, FtpsSession } from './session.ts';
 import type { FtpsSettings } from './settings.ts';
-import { Memory } from './traits.ts';
+import { Memory, type Traits } from './traits.ts';
 
 const MOST_IDLE_MS = 60_000;
 
@@ -33,7 +33,7 @@ export class FtpsEndpoint implements Endpoint {
   readonly idleMs: number;
   readonly settings: FtpsSettings;
   readonly #memory: Memory;
-  #last: Capabilities | undefined;
+  #traits: Traits | undefined;
 
   constructor(settings: FtpsSettings, context: EndpointContext) {
     this.settings = settings;
@@ -44,21 +44,23 @@ export class FtpsEndpoint implements Endpoint {
     this.#memory = new Memory(renamesExpected(settings), (message) => context.warn(message));
   }
 
-  /** What the last session had, or what such a server usually has. */
+  /** What is known since the last connect, or what such a server usually has. */
   get capabilities(): Capabilities {
-    return this.#last ?? expected(this.settings);
+    const [traits, memory] = [this.#traits, this.#memory];
+    return traits === undefined ? expected(this.settings) : capabilitiesOf({ traits, memory });
   }
 
   async connect(signal: AbortSignal): Promise<FtpsSession> {
     const open = (stop: AbortSignal): Promise<Connection> => this.open(stop);
-    const session = new FtpsSession(new Lanes(await this.open(signal), open), open);
-    this.#last = session.capabilities;
-    return session;
+    return new FtpsSession(new Lanes(await this.open(signal), open), open);
   }
 
   /** A control connection that is logged in; tells of each part of the way that was passed. Errors as `connect`. */
-  open(signal: AbortSignal, passed?: Passed): Promise<Connection> {
-    return connect({ name: this.name, settings: this.settings, memory: this.#memory }, signal, passed);
+  async open(signal: AbortSignal, passed?: Passed): Promise<Connection> {
+    const plan = { name: this.name, settings: this.settings, memory: this.#memory };
+    const connection = await connect(plan, signal, passed);
+    this.#traits = connection.traits;
+    return connection;
   }
 
   probe(folder: FilePath, options: ProbeOptions): AsyncIterable<ProbeStep> {
@@ -82,7 +84,7 @@ function expected(settings: FtpsSettings): Capabilities {
     checksum: 'read-back',
     setsMtime: !aws,
     asynchronous: false,
-    byteNames: !aws,
+    byteNames: false,
     clockSkewMs: SERVER_CLOCK_SKEW_MS,
   };
 }

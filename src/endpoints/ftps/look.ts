@@ -7,7 +7,7 @@ import { replyFault, saysMissing } from './faults.ts';
 import { type Facts, factsIn, lineIn } from './listing.ts';
 import { factLineIn, isGood, isUnknown, mdtmIn, type Reply, sizeIn } from './reply.ts';
 
-/** Undefined when there is nothing. @throws Fault when it may not be looked at, or when the connection breaks */
+/** Undefined when there is nothing. A link may pass for what it leads to. @throws Fault when it may not be looked at */
 export async function look(connection: Connection, path: FilePath): Promise<Facts | undefined> {
   if (connection.traits.facts) {
     const reply = await connection.control.ask(`MLST ${connection.wire(path)}`);
@@ -16,6 +16,20 @@ export async function look(connection: Connection, path: FilePath): Promise<Fact
     if (!isUnknown(reply)) return missing(connection, reply, path);
   }
   return await lookByParts(connection, path);
+}
+
+/** As `look`, and tells links from files where the server does: ProFTPD's MLST follows them, and so does SIZE. */
+export async function lookAtLink(connection: Connection, path: FilePath): Promise<Facts | undefined> {
+  const facts = await look(connection, path);
+  if (facts?.kind !== 'file') return facts; // the STAT of a folder may be endless
+  const wire = connection.wire(path);
+  const reply = await connection.control.ask(`STAT ${wire}`);
+  const name = wire.slice(wire.lastIndexOf('/') + 1);
+  const isLink = reply.text.split('\n').some((text) => {
+    const line = lineIn(text.trimStart());
+    return line?.kind === 'link' && line.wire.split('/').at(-1) === name;
+  });
+  return isLink ? { ...facts, kind: 'link' } : facts;
 }
 
 function factsOf(reply: Reply): Facts | undefined {
@@ -38,12 +52,7 @@ async function lookByParts(connection: Connection, path: FilePath): Promise<Fact
   const [size, time, folder] = await control.askAll(`SIZE ${wire}`, `MDTM ${wire}`, `CWD ${wire}`);
   if (isGood(folder)) return { kind: 'folder', sizeBytes: 0, mtimeMs: 0 };
   const sizeBytes = sizeIn(size);
-  if (sizeBytes === undefined) return undefined;
-  const status = await control.ask(`STAT ${wire}`);
-  const name = wire.slice(wire.lastIndexOf('/') + 1);
-  const lines = status.text.split('\n').map(lineIn);
-  const link = lines.some((line) => line?.kind === 'link' && line.wire.split('/').at(-1) === name);
-  return { kind: link ? 'link' : 'file', sizeBytes, mtimeMs: mdtmIn(time) ?? 0 };
+  return sizeBytes === undefined ? undefined : { kind: 'file', sizeBytes, mtimeMs: mdtmIn(time) ?? 0 };
 }
 
 /** As the server knows it, whatever else it is; undefined when there is no such file. */

@@ -172,7 +172,12 @@ class Walk {
       data.upload(connection.traits.commitsAtClose);
       await data.end(CONTENT);
     });
-    const size = sizeIn(await connection.control.ask(`SIZE ${connection.wire(path)}`));
+    const { setTime } = connection.traits;
+    const wire = connection.wire(path);
+    if (setTime !== undefined) {
+      connection.memory.setsTime = isGood(await connection.control.ask(`${setTime} 20200102030405 ${wire}`));
+    }
+    const size = sizeIn(await connection.control.ask(`SIZE ${wire}`));
     if (size !== undefined && size !== CONTENT.length) {
       throw new Fault('transient', `${connection.name} did not keep what was written`, {
         code: 'SIZE_MISMATCH',
@@ -229,7 +234,9 @@ function capabilitiesOf(connection: Connection, connections: number): Step {
         : 'straight to the final name',
     traits.restart && memory.renames ? 'resumes' : 'does not resume',
     `checksums ${traits.hash || traits.xsha256 ? 'computed there' : 'by reading back'}`,
-    traits.setTime === undefined ? 'does not set times' : `sets times (${traits.setTime})`,
+    traits.setTime === undefined || !memory.setsTime
+      ? 'does not set times'
+      : `sets times (${traits.setTime})`,
     traits.facts ? undefined : 'lists by LIST and MDTM',
   ];
   return { step: 'capabilities', ok: true, saw: saw.filter((part) => part !== undefined).join('; ') };

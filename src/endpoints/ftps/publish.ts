@@ -26,7 +26,9 @@ export interface PublishOptions {
 export async function publish(connection: Connection, options: PublishOptions): Promise<Published> {
   const { temp, path, token } = options;
   const { memory, name } = connection;
-  if (memory.replaces === false && (await look(connection, path)) !== undefined) {
+  const taken = memory.replaces === false ? await look(connection, path) : undefined;
+  if (taken !== undefined) {
+    if (taken.kind === 'folder') throw folderFault(path, name, undefined);
     await replaceByMovingAside(connection, temp, path, token);
     return 'published';
   }

@@ -19,7 +19,7 @@ import type { Connection } from './connection.ts';
 import { tempPath, tryPath } from './job.ts';
 import type { Lanes } from './lanes.ts';
 import { list } from './list.ts';
-import { entryOf, look } from './look.ts';
+import { entryOf, lookAtLink } from './look.ts';
 import { putBack, removeIfThere } from './publish.ts';
 import { send } from './send.ts';
 import { sourceOf } from './source.ts';
@@ -43,20 +43,7 @@ export class FtpsSession implements Session {
   }
 
   get capabilities(): Capabilities {
-    const { traits, memory } = this.#lanes.main;
-    return {
-      atomicRename: memory.renames && memory.replaces !== false,
-      commitsAtClose: !memory.renames && traits.commitsAtClose,
-      filesInFlight: 1,
-      resume: memory.renames && traits.restart && memory.restarts,
-      positionalWrites: false,
-      checksum: traits.hash || traits.xsha256 ? 'remote' : 'read-back',
-      setsMtime: traits.setTime !== undefined && memory.setsTime && traits.kind !== 'aws-transfer',
-      asynchronous: false,
-      byteNames: traits.byteNames,
-      // LIST tells the time of who knows which zone.
-      clockSkewMs: traits.facts ? SERVER_CLOCK_SKEW_MS : Number.POSITIVE_INFINITY,
-    };
+    return capabilitiesOf(this.#lanes.main);
   }
 
   async send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult> {
@@ -82,7 +69,7 @@ export class FtpsSession implements Session {
 
   stat(path: FilePath, options: CallOptions): Promise<Entry | undefined> {
     return this.#lanes.use(options.signal, async (connection) => {
-      const facts = await look(connection, path);
+      const facts = await lookAtLink(connection, path);
       return facts === undefined ? undefined : entryOf(path, facts);
     });
   }
@@ -104,4 +91,20 @@ export class FtpsSession implements Session {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lanes[Symbol.asyncDispose]();
   }
+}
+
+/** With what was learned since it was made. */
+export function capabilitiesOf({ traits, memory }: Pick<Connection, 'traits' | 'memory'>): Capabilities {
+  return {
+    atomicRename: memory.renames && (memory.replaces ?? traits.replaces),
+    commitsAtClose: !memory.renames && traits.commitsAtClose,
+    filesInFlight: 1,
+    resume: memory.renames && traits.restart && memory.restarts,
+    positionalWrites: false,
+    checksum: traits.hash || traits.xsha256 ? 'remote' : 'read-back',
+    setsMtime: traits.setTime !== undefined && memory.setsTime && traits.kind !== 'aws-transfer',
+    asynchronous: false,
+    byteNames: traits.byteNames,
+    clockSkewMs: SERVER_CLOCK_SKEW_MS,
+  };
 }

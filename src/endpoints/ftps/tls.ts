@@ -6,6 +6,7 @@
  * session only for the name that it was verified for.
  */
 
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
 import {
@@ -89,7 +90,7 @@ export class Trust {
 async function readPem(name: string, file: string): Promise<string> {
   try {
     const text = await readFile(file, 'latin1');
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+    if (holdsCertificates(text)) return text;
   } catch (error) {
     throw new Fault('rejected', `${name}: cannot read ${file}: ${messageOf(error)}`, {
       code: 'CA_UNREADABLE',
@@ -97,10 +98,23 @@ async function readPem(name: string, file: string): Promise<string> {
       advice: 'Correct ca in endpoints.yaml, or the permissions of the file.',
     });
   }
-  throw new Fault('rejected', `${name}: ${file} holds no certificate`, {
+  throw new Fault('rejected', `${name}: ${file} holds no certificate, or one that is broken`, {
     code: 'CA_UNUSABLE',
     advice: 'ca must name PEM files with certificates: BEGIN CERTIFICATE, base64, END CERTIFICATE.',
   });
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Node passes over what it cannot read, and would then trust nobody without saying why. */
+function holdsCertificates(text: string): boolean {
+  try {
+    const found = text.match(PEM) ?? [];
+    for (const pem of found) new X509Certificate(pem);
+    return found.length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Encrypts a connected socket and verifies the server. Ends when the socket does. @throws Fault */

@@ -17,6 +17,9 @@ export interface Traits {
   readonly xsha256: boolean;
   /** Files appear under their final name only when they are complete. */
   readonly commitsAtClose: boolean;
+  /** Known to replace an existing file on rename. */
+  readonly replaces: boolean;
+  /** Known to take names that are not UTF-8 as they are: others may change them without a word. */
   readonly byteNames: boolean;
   readonly telnet: NameRules['telnet'];
 }
@@ -28,6 +31,9 @@ const AWS_NAME = /\.server\.transfer\.[a-z0-9-]+(?:\.vpce)?\.amazonaws\.com(?:\.
 const AWS_SAYS = /\bAWS\b|Transfer Family/;
 /** What Transfer Family is built on; with that, and without REST, it can hardly be anything else. */
 const AWS_LIKE = /Apache FtpServer|Service ready for new user/i;
+
+/** These rename as POSIX does, and take names as the bytes that they are. */
+const POSIX = /vsFTPd|ProFTPD|Pure-FTPd/;
 
 export interface Answers {
   readonly greeting: string;
@@ -48,6 +54,7 @@ export function traitsOf(settings: FtpsSettings, { greeting, system, features }:
       : 'generic';
   const kind = settings.server === 'auto' ? found : settings.server;
   const aws = kind === 'aws-transfer';
+  const posix = !aws && POSIX.test(greeting);
   const vsftpd = /vsFTPd/.test(greeting);
   return {
     kind,
@@ -58,7 +65,8 @@ export function traitsOf(settings: FtpsSettings, { greeting, system, features }:
     range: features.has('RANG'),
     xsha256: features.has('XSHA256'),
     commitsAtClose: aws,
-    byteNames: !aws,
+    replaces: posix,
+    byteNames: posix,
     telnet: vsftpd ? 'plain' : /ProFTPD/.test(greeting) ? 'double' : 'never',
   };
 }

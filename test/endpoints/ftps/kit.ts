@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { valuesFor } from '../../../src/config/values.ts';
 import { createFtps, type FtpsEndpoint } from '../../../src/endpoints/ftps/endpoint.ts';
 import { ftpsSettings } from '../../../src/endpoints/ftps/settings.ts';
+import { calm } from '../../contract/endpoint/kit.ts';
 import { type ContractSetup, cutBy, outsideOf } from '../../contract/endpoint.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { freePort } from '../../support/ports.ts';
 import { mountTmpfs } from '../../support/tmpfs.ts';
+import { startTransferFtps, type TransferOptions } from '../../support/transfer-ftps.ts';
 import type { FtpServer, FtpServerOptions } from '../../support/vsftpd.ts';
 
 export interface FtpsOptions {
@@ -41,11 +43,27 @@ export function entryFor(
   return { host, port, user, password, ca: certificates.caFile, ...more };
 }
 
-export type StartServer = (options: FtpServerOptions) => Promise<FtpServer>;
+/** What all servers of the tests have in common. */
+export type AnyServer = Pick<FtpServer, 'host' | 'port' | 'user' | 'password' | 'base' | 'root' | 'folder'> &
+  AsyncDisposable;
+export type StartServer = (options: FtpServerOptions) => Promise<AnyServer>;
+
+/** The double of Transfer Family, started as the real servers are. */
+export const startTransfer = (more: Partial<TransferOptions> = {}): StartServer => {
+  return ({ certificate, tls, host, base, passivePorts }) =>
+    startTransferFtps({
+      certificate,
+      ...(tls === undefined ? {} : { tls }),
+      ...(host === undefined ? {} : { host }),
+      ...(base === undefined ? {} : { base }),
+      ...(passivePorts === undefined ? {} : { passivePort: passivePorts[0] }),
+      ...more,
+    });
+};
 
 /** A server whose connections, control and data, all go through proxies. It has one data connection at a time. */
 export interface Proxied extends AsyncDisposable {
-  readonly server: FtpServer;
+  readonly server: AnyServer;
   readonly control: FaultProxy;
   readonly data: FaultProxy;
   /** The entry that leads there. */
@@ -76,12 +94,12 @@ export async function startProxied(
   };
 }
 
-/** What the contract suite needs, on a server of this kind. */
+/** What the contract suite needs, on a server of this kind. `endless`: its disk cannot be full. */
 export async function contractSetup(
   start: StartServer,
   options: Partial<FtpServerOptions>,
   entry: object = {},
-  more: Partial<ContractSetup> = {},
+  more: Partial<ContractSetup> & { readonly endless?: boolean } = {},
 ): Promise<ContractSetup> {
   process.umask(0); // what the tests make beside the server, its user may change
   await using undo = new AsyncDisposableStack();
@@ -95,14 +113,18 @@ export async function contractSetup(
   const closed = undo.use(await mountTmpfs(1024 * 1024, join(server.folder, 'closed')));
   await closed.readOnly(true);
   const proxied = undo.use(await startProxied(start, certificates, { ...options, base: server.base }));
+  const endpoint = ftps(entryFor(server, certificates, entry));
+  for await (const _step of endpoint.probe(server.root, calm)); // so that it knows what the server can do
   const owned = undo.move();
   return {
-    endpoint: ftps(entryFor(server, certificates, entry)),
+    endpoint,
     folder: `${server.root}/base`,
     outside: outside.below('base'),
     refusesName: (name) => /[\r\n]/.test(name),
     largeBytes: 200e6,
-    full: { folder: `${server.root}/small`, outside: outside.below('small') },
+    ...(more.endless === true
+      ? {}
+      : { full: { folder: `${server.root}/small`, outside: outside.below('small') } }),
     forbidden: `${server.root}/closed`,
     cut: cutBy(proxied.data, ftps(proxied.entry(entry))),
     ...more,
