@@ -25,6 +25,7 @@ export async function plan(cli: Cli, names: readonly string[], options: Options)
       ledger: ledger ?? { latest: () => undefined },
       settling: new Settling(job.settleMs),
       now: cli.now,
+      skippedAgainMs: 0,
       signal: cli.signal,
       unreadable: (path, fault) => line(cli.stderr, `ferry: ${printable(path)}: ${fault.message}`),
     });

@@ -114,8 +114,9 @@ async function carry(
     const onOwed = (owed: ReadonlySet<string>): void => {
       for (const endpoint of owed) engine.deliveries.kick(endpoint);
     };
+    const after = engine.after;
     const scanner = scanning.use(
-      new Scanner({ job, ledger, places: endpoints, after: engine.after, events, now: cli.now, onOwed }),
+      new Scanner({ job, ledger, places: endpoints, after, events, now: cli.now, skippedAgainMs: 0, onOwed }),
     );
     scanners.set(job.name, scanner);
   }

@@ -17,7 +17,7 @@ import {
   textValue,
 } from './rows.ts';
 
-const LATEST = `SELECT id, state, target, size_bytes, mtime_ms, tag, error_kind FROM deliveries INDEXED BY by_path
+const LATEST = `SELECT id, state, target, size_bytes, mtime_ms, tag, error_kind, updated_at_ms FROM deliveries INDEXED BY by_path
   WHERE destination = ? AND job = ? AND path = ? ORDER BY id DESC LIMIT 1`;
 
 const MAKE = `INSERT INTO deliveries (job, endpoint, destination, path, target, size_bytes, mtime_ms, tag, state, open,
@@ -208,7 +208,7 @@ export class Deliveries {
   }
 }
 
-function knownOf([id, inState, target, size, mtime, tag, errorKind]: Row): Known {
+function knownOf([id, inState, target, size, mtime, tag, errorKind, updatedAt]: Row): Known {
   const state = stateOf(inState);
   return {
     id: numberOf(id),
@@ -216,9 +216,15 @@ function knownOf([id, inState, target, size, mtime, tag, errorKind]: Row): Known
     target: textOf(target),
     version: { sizeBytes: numberOf(size), mtimeMs: numberOf(mtime), tag: textOf(tag) },
     vanished: state === 'superseded' && (errorKind === 'vanished' || errorKind === 'changed'),
+    skippedMs: state === 'superseded' && errorKind === 'skipped' ? numberOf(updatedAt) : undefined,
   };
 }
 
 function owedAnew(latest: Known, { target, version }: NewDelivery): boolean {
-  return latest.vanished || latest.target !== target || !sameVersion(latest.version, version);
+  return (
+    latest.vanished ||
+    latest.skippedMs !== undefined ||
+    latest.target !== target ||
+    !sameVersion(latest.version, version)
+  );
 }

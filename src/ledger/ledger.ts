@@ -25,6 +25,8 @@ export interface Known {
   readonly version: FileVersion;
   /** Superseded because its source was gone or had changed (fault kinds `vanished`, `changed`): should the same version be seen again, it is owed anew. */
   readonly vanished: boolean;
+  /** When (ms since the epoch) it was superseded because the remote name was taken (fault kind `skipped`); undefined when it was not. */
+  readonly skippedMs: number | undefined;
 }
 
 export interface TakeOptions {
@@ -109,7 +111,8 @@ export interface Ledger extends Disposable {
   /**
    * Creates deliveries as `due`, in one transaction. An older one of the same job, destination and path that
    * is due, queued or failed becomes superseded (its leftover stays marked); one that is sending stays, and finds out by
-   * itself. Where the latest already has that version and target, and is not `vanished` (see `Known`), nothing is made. Returns those made.
+   * itself. Where the latest already has that version and target, and is neither `vanished` nor skipped (see `Known`), nothing
+   * is made. Returns those made.
    */
   owe(deliveries: readonly NewDelivery[], nowMs: number): readonly Delivery[];
   /**

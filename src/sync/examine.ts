@@ -39,6 +39,8 @@ export interface Examination {
   readonly ledger: Pick<Ledger, 'latest'>;
   readonly settling: Settling;
   readonly now: () => number;
+  /** A file that was skipped so long ago is due again: the remote name may be free by now. */
+  readonly skippedAgainMs: number;
   readonly signal: AbortSignal;
   /** Told of folders that could not be read. */
   readonly unreadable: (path: FilePath, fault: Fault) => void;
@@ -95,7 +97,7 @@ function judgeFor(look: Examination): Judge {
     for (const { place, destination } of destinations) {
       const latest = look.ledger.latest(look.job.name, destination, path);
       known.push(latest);
-      if (!settles(latest, entry, targetOf(place, path))) {
+      if (!settles(latest, entry, targetOf(place, path)) || isDueAgain(latest, look)) {
         owing.push({
           job: look.job.name,
           endpoint: place.endpoint,
@@ -148,6 +150,10 @@ function unfit(select: Select, path: FilePath, entry: Entry): string | undefined
   return undefined;
 }
 
+function isDueAgain(known: Known | undefined, { now, skippedAgainMs }: Examination): boolean {
+  return known?.skippedMs !== undefined && now() - known.skippedMs >= skippedAgainMs;
+}
+
 /** Whether the ledger holds this very version for this target, whatever became of it. */
 function settles(known: Known | undefined, entry: Entry, target: FilePath): boolean {
   return (
@@ -171,6 +177,8 @@ function settledVerdict(known: readonly (Known | undefined)[]): Verdict {
 function reason(known: readonly (Known | undefined)[], entry: Entry): string {
   if (known.every((one) => one === undefined)) return 'new';
   if (known.some((one) => one !== undefined && !sameVersion(one.version, entry.version))) return 'changed';
+  if (known.some((one) => one?.skippedMs !== undefined))
+    return 'skipped before, and looked at again: the remote name may be free by now (conflict: skip)';
   return 'owed to a destination that has not had it';
 }
 

@@ -34,6 +34,8 @@ const MOUNT_CHECK_MS = 2_000;
 /** How soon one that could not be reached is tried again: later each time, up to the second. */
 const AGAIN_MS = 5_000;
 const MOST_AGAIN_MS = 300_000;
+/** A file whose remote name was taken is looked at again once a day, unless a person asks. */
+export const SKIPPED_AGAIN_MS = 24 * 3_600_000;
 /** The reason of those looks. */
 const AGAIN = 'tried again';
 
@@ -44,6 +46,8 @@ export interface ScannerOptions {
   readonly after: After;
   readonly events: Events;
   readonly now: () => number;
+  /** See `Examination`; default `SKIPPED_AGAIN_MS`. */
+  readonly skippedAgainMs?: number;
   /** Deliveries were made for these endpoints. */
   readonly onOwed: (endpoints: ReadonlySet<string>) => void;
 }
@@ -168,6 +172,7 @@ export class Scanner implements AsyncDisposable {
         ledger,
         settling: this.#settling,
         now,
+        skippedAgainMs: this.#options.skippedAgainMs ?? SKIPPED_AGAIN_MS,
         signal: this.#stop.signal,
         unreadable: (path, fault) => events.emit('left', this.job.name, path, fault.message, fault),
       };

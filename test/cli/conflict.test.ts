@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { type Ended, endpointOf, type Home, makeHome } from '../support/ferry.ts';
 import { assertNoLeftovers, filesOf } from '../support/files.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
+import { until } from '../support/until.ts';
 
 const POLICIES = ['replace', 'skip', 'rename', 'fail'] as const;
 
@@ -59,7 +61,7 @@ describe('when the remote name is taken', () => {
       assert.deepEqual(await filesOf(home.outbox), []);
     }));
 
-  test('skip leaves theirs, says so once, and keeps the source', () =>
+  test('skip leaves theirs, says so, keeps the source, and sends it by a later run once the name is free', () =>
     withTaken('skip', 'theirs', async ({ home, inbox }) => {
       const ended = await home.ferry(['run', 'drop', '--json']);
       assert.deepEqual(summary(ended), { code: 0, delivered: 1, failed: 0, skipped: 1 });
@@ -70,19 +72,39 @@ describe('when the remote name is taken', () => {
       assert.match(JSON.stringify(row.error), /"skipped".*taken\.txt has other content there; left alone/);
       assert.deepEqual(await filesOf(home.outbox), ['taken.txt']);
 
+      const planned = (await home.ferry(['plan', 'drop'])).stdout;
+      assert.match(planned, /\+ taken\.txt.*skipped before.*conflict: skip/);
       const again = await home.ferry(['run', 'drop', '--json']);
-      assert.deepEqual(summary(again), { code: 0, delivered: 0, failed: 0, skipped: 0 });
-      const planned = (await home.ferry(['plan', 'drop', '--all'])).stdout;
-      assert.match(planned, /taken\.txt.*conflict: skip/);
+      assert.deepEqual(summary(again), { code: 0, delivered: 0, failed: 0, skipped: 1 });
       assert.deepEqual(await filesOf(home.outbox), ['taken.txt']);
 
-      await writeFile(join(home.outbox, 'taken.txt'), 'ours, newer');
-      assert.deepEqual(summary(await home.ferry(['run', 'drop', '--json'])), {
-        code: 0,
-        delivered: 0,
-        failed: 0,
-        skipped: 1,
-      });
+      await rm(join(inbox, 'taken.txt'));
+      const free = await home.ferry(['run', 'drop', '--json']);
+      assert.deepEqual(summary(free), { code: 0, delivered: 1, failed: 0, skipped: 0 });
+      assert.equal(await content(inbox, 'taken.txt'), 'ours');
+      assert.deepEqual(await filesOf(home.outbox), []);
+    }));
+
+  test('skip is tried again by the worker once a day', () =>
+    withTaken('skip', 'theirs', async ({ home, inbox }) => {
+      const to = { endpoint: 'server', path: inbox };
+      await home.job('drop', { from: './outbox', to, settle: '0s', when: { watch: true }, conflict: 'skip' });
+      await home.ferry(['run', 'drop']);
+      await rm(join(inbox, 'taken.txt'));
+      const soon = await home.worker();
+      await writeFile(join(home.outbox, 'other.txt'), 'other');
+      await until('another file', async () => (await filesOf(inbox)).includes('other.txt'));
+      assert.equal((await soon.stop()).code, 0);
+      assert.deepEqual(await filesOf(inbox), ['free.txt', 'other.txt']);
+
+      const ledger = new DatabaseSync(join(home.dataFolder, 'ledger.sqlite'));
+      ledger.exec(
+        "UPDATE deliveries SET updated_at_ms = updated_at_ms - 86400000 WHERE error_kind = 'skipped'",
+      );
+      ledger.close();
+      const later = await home.worker();
+      await until('it to arrive', async () => (await filesOf(inbox)).includes('taken.txt'));
+      assert.equal((await later.stop()).code, 0);
     }));
 
   test('rename puts ours beside theirs, and tells where', () =>

@@ -117,13 +117,10 @@ export function keepContract(contract: Contract): void {
     await ended(ledger, file('failed'), failed());
     await ended(ledger, file('skipped'), skipped);
     assert.equal(ledger.prune(LONG_AFTER, 10), 0);
-    assert.deepEqual(
-      ledger.owe(
-        ['delivered', 'failed', 'skipped'].map((name) => file(name)),
-        T0,
-      ),
-      [],
-    );
+    for (const name of ['delivered', 'failed', 'skipped']) {
+      const { job, destination } = file(name);
+      assert.notEqual(ledger.latest(job, destination, name), undefined, name);
+    }
   });
 
   contract(

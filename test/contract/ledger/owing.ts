@@ -67,7 +67,14 @@ export function oweContract(contract: Contract): void {
     const { job, destination } = file('a');
     assert.equal(ledger.latest(job, destination, 'a'), undefined);
     const first = owe(ledger, file('a'));
-    const asKnown = { id: first.id, state: 'due', target: '/in/a', version: version(1), vanished: false };
+    const asKnown = {
+      id: first.id,
+      state: 'due',
+      target: '/in/a',
+      version: version(1),
+      vanished: false,
+      skippedMs: undefined,
+    };
     assert.deepEqual(ledger.latest(job, destination, 'a'), asKnown);
     const second = await ended(ledger, file('a', { version: version(2) }));
     assert.deepEqual(ledger.latest(job, destination, 'a'), {
@@ -116,8 +123,7 @@ export function oweContract(contract: Contract): void {
     sending(ledger, file('sending'));
     await ended(ledger, file('delivered'));
     await ended(ledger, file('failed'), failed());
-    await ended(ledger, file('skipped'), superseded('skipped'));
-    const again = ['due', 'sending', 'delivered', 'failed', 'skipped'].map((name) => file(name));
+    const again = ['due', 'sending', 'delivered', 'failed'].map((name) => file(name));
     assert.deepEqual(ledger.owe(again, T0 + 1), []);
   });
 
@@ -157,6 +163,15 @@ export function oweContract(contract: Contract): void {
       assert.equal(ledger.latest(gone.job, gone.destination, 'a')?.vanished, false);
     });
   }
+
+  contract('owes a file anew that was skipped, when it is asked to', async ({ ledger }) => {
+    const skipped = await ended(ledger, file('a'), superseded('skipped'));
+    assert.equal(ledger.latest(skipped.job, skipped.destination, 'a')?.skippedMs, skipped.updatedAtMs);
+    const made = owe(ledger, file('a'), T0 + 9);
+    assert.notEqual(made.id, skipped.id);
+    assert.equal(ledger.latest(skipped.job, skipped.destination, 'a')?.skippedMs, undefined);
+    assert.deepEqual(ledger.owe([file('a')], T0 + 10), [], 'now it is owed');
+  });
 
   contract('disowns what a job owes to destinations that it has no more', async ({ ledger }) => {
     const gone = { endpoint: 'gone', destination: 'gone:/in' };
