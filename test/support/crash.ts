@@ -1,0 +1,111 @@
+/**
+ * The promise behind everything, for any endpoint: `ferry start` is killed at random moments while files keep coming,
+ * and now and then Redis is emptied; afterwards every file is at the destination, whole, and the ledger agrees.
+ */
+
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Home, makeHome, type Running } from './ferry.ts';
+import { contentOf, sha256Of } from './files.ts';
+import { startRedis } from './redis.ts';
+import { until } from './until.ts';
+
+const SIZES = [0, 1, 4_096, 300_000, 3_000_000];
+
+/** Where the files go, and how to see what is there. */
+export interface CrashSite {
+  /** As in endpoints.yaml. */
+  readonly endpoint: Readonly<Record<string, unknown>>;
+  /** The folder on it that the job delivers to; it holds nothing yet. */
+  readonly path: string;
+  /** For Ferry, besides its own: an SDK's credentials. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Names of all that lies in the folder, finished or not. */
+  names(): Promise<readonly string[]>;
+  sha256(name: string): Promise<string>;
+}
+
+/** @param kills of ten, one comes just after Redis was emptied, and one just before */
+export async function crash(site: CrashSite, kills: number): Promise<void> {
+  await using home = await makeHome();
+  await using redis = await startRedis();
+  await home.endpoints({ server: site.endpoint });
+  await home.job('drop', {
+    from: './outbox',
+    to: { endpoint: 'server', path: site.path },
+    when: { watch: true },
+    settle: '100ms',
+    verify: 'size',
+    retry: { attempts: 8, delay: '100ms', maxDelay: '1s' },
+  });
+  const env = { ...site.env, REDIS_URL: redis.url, FERRY_LOG: 'debug' };
+  const expected = new Map<string, string>();
+
+  const dropping = new AbortController();
+  const drops = drop(home.outbox, expected, dropping.signal);
+  for (let kill = 0; kill < kills; kill += 1) {
+    const worker = home.start(['start'], env);
+    await untilKill(worker, kill);
+    if (kill % 10 === 5) await redis.empty();
+    const ended = await worker.stop('SIGKILL');
+    assert.equal(ended.signal, 'SIGKILL', `the worker ended by itself: ${ended.stderr}`);
+    if (kill % 10 === 9) await redis.empty();
+  }
+  dropping.abort();
+  await drops;
+  const attempts = (await home.ferry(['history', '--json', '--attempts'])).stdout;
+  assert.match(attempts, /"state":"delivered"/, 'the kills left no time for any delivery');
+  assert.match(attempts, /"outcome":"interrupted"/, 'no kill came while a file was being sent');
+
+  const worker = await home.worker(env);
+  const arrived = async (): Promise<boolean> => {
+    const names = new Set(await site.names());
+    return [...expected.keys()].every((name) => names.has(name));
+  };
+  await until('every file to arrive', arrived, { timeoutMs: 120_000, everyMs: 200 });
+  const settled = async (): Promise<boolean> => !(await owesAnything(home));
+  await until('the ledger to be settled', settled, { timeoutMs: 60_000, everyMs: 500 });
+  const ended = await worker.stop();
+  assert.equal(ended.code, 0, ended.stderr);
+
+  for (const [name, sha256] of expected) assert.equal(await site.sha256(name), sha256, name);
+  const names = await site.names();
+  assert.deepEqual([...names].sort(), [...expected.keys()].sort(), 'nothing else lies there');
+  const history = (await home.ferry(['history', '--json'])).lines();
+  for (const [name, sha256] of expected) {
+    const delivered = history.filter((row) => row.path === name && row.state === 'delivered');
+    assert.equal(delivered.length, 1, `${name} is delivered once in the ledger`);
+    assert.equal(delivered[0]?.sha256, sha256);
+  }
+}
+
+/** Every other kill comes while something is being sent, however slow the machine is. */
+async function untilKill(worker: Running, kill: number): Promise<void> {
+  if (kill % 2 === 0) return void (await sleep(randomInt(200, 3_000)));
+  const sends = (): boolean => worker.output().includes('"event":"sending"');
+  await until('something to be sent', sends, { timeoutMs: 60_000, everyMs: 5 });
+  await sleep(randomInt(0, 60));
+}
+
+/** Drops files of all sizes until it is told to stop: some written in place, some renamed in. */
+async function drop(outbox: string, expected: Map<string, string>, signal: AbortSignal): Promise<void> {
+  for (let n = 0; !signal.aborted; n += 1) {
+    const name = `drop-${n}.bin`;
+    const content = contentOf(name, 0, SIZES[n % SIZES.length] ?? 0);
+    expected.set(name, sha256Of(content));
+    if (n % 2 === 0) await writeFile(join(outbox, name), content);
+    else {
+      await writeFile(join(outbox, `.${name}`), content);
+      await rename(join(outbox, `.${name}`), join(outbox, name));
+    }
+    await sleep(randomInt(20, 200));
+  }
+}
+
+async function owesAnything(home: Home): Promise<boolean> {
+  const [row] = (await home.ferry(['status', '--json'])).lines();
+  return row?.owed !== 0 || row.sending !== 0;
+}
