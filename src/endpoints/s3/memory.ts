@@ -3,8 +3,8 @@
 import { Allowance, Turns } from './allowance.ts';
 import type { S3Settings } from './settings.ts';
 
-/** Bodies held in memory. TLS holds each of them a second time. */
-const BODY_BYTES = 48 * 1024 * 1024;
+/** Bodies held in memory: the parts of a large file that are on their way. */
+const BODY_BYTES = 32 * 1024 * 1024;
 
 export interface MemoryOptions {
   readonly warn: (message: string) => void;

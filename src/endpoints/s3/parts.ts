@@ -4,7 +4,7 @@
  * A part that S3 has from an earlier attempt is not sent again when its checksum, or its MD5, is that of the source.
  */
 
-import { createHash, hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import type { CompletedPart, Part } from '@aws-sdk/client-s3';
 import { throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
@@ -27,6 +27,8 @@ interface Piece {
   readonly buffer: Buffer;
   readonly length: number;
   filled: number;
+  /** SHA-256 of what is filled. */
+  readonly hash: Hash;
   readonly room: Disposable;
 }
 
@@ -73,10 +75,12 @@ export class PartSender {
       await Promise.all(this.#running);
       if (this.#failure !== undefined) throw this.#failure.error;
     } catch (error) {
+      // The first one counts: what was stopped because of it says nothing.
+      this.#failure ??= { error };
       this.#stop.abort();
       await Promise.allSettled(this.#running);
       throwIfAborted(this.#job.options.signal);
-      throw this.#failure === undefined ? error : this.#failure.error;
+      throw this.#failure.error;
     }
     return this.#result(whole.digest('hex'));
   }
@@ -91,6 +95,7 @@ export class PartSender {
         if (bytes === sizeBytes) throw sourceChanged(source.path);
         piece ??= await this.#begin(bytes);
         const copied = chunk.copy(piece.buffer, piece.filled, at, at + piece.length - piece.filled);
+        piece.hash.update(chunk.subarray(at, at + copied));
         piece.filled += copied;
         at += copied;
         bytes += copied;
@@ -112,7 +117,7 @@ export class PartSender {
     await this.#lanes.take(this.#signal);
     const room = await bucket.memory.bodies.take(length, this.#signal);
     const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(Math.min(partBytes, sizeBytes));
-    return { number: start / partBytes + 1, buffer, length, filled: 0, room };
+    return { number: start / partBytes + 1, buffer, length, filled: 0, hash: createHash('sha256'), room };
   }
 
   #dispatch(piece: Piece): void {
@@ -131,10 +136,9 @@ export class PartSender {
     this.#running.add(work);
   }
 
-  async #deliver({ number, buffer, length }: Piece): Promise<void> {
+  async #deliver({ number, buffer, length, hash }: Piece): Promise<void> {
     const body = buffer.subarray(0, length);
-    // Beside this thread, which encrypts.
-    const sha256 = Buffer.from(await crypto.subtle.digest('SHA-256', body)).toString('base64');
+    const sha256 = hash.digest('base64');
     const there = this.#upload.have.get(number);
     const done =
       (there === undefined ? undefined : known(there, body, sha256)) ??
