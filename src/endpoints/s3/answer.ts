@@ -4,7 +4,10 @@ import { Fault } from '../../sync/errors.ts';
 
 /** Parts of an SDK exception (ServiceException of the SDK for JavaScript v3) that decide something here. */
 export interface Answer {
-  /** S3's error code (`AccessDenied`), the SDK's name for its own errors (`TimeoutError`), or an errno (`ECONNRESET`). */
+  /**
+   * S3's error code (`AccessDenied`), the SDK's name for its own errors (`TimeoutError`), or an errno (`ECONNRESET`);
+   * `HTTP_502` where something else than S3 answered.
+   */
   readonly code: string;
   /** HTTP status; undefined when there was no answer at all. */
   readonly status: number | undefined;
@@ -41,13 +44,16 @@ export function answerOf(error: unknown): Answer {
   const headers = headersOf(fieldsOf(fields.$response).headers);
   const status = metadata.httpStatusCode;
   const errno = textOf(fields.code);
-  const message = error instanceof Error ? error.message : String(error);
   const name = textOf(fields.name) ?? 'Error';
+  // The SDK takes it for XML, and may fail at that.
+  const isForeign = status !== undefined && (name === 'Error' || /html/.test(headers['content-type'] ?? ''));
+  const message = error instanceof Error ? error.message : String(error);
+  // A generic name hides the errno, e.g. of a TypeError or AggregateError of a failed connect.
+  const own = status === undefined && errno !== undefined ? errno : name;
   return {
-    // A generic name hides the errno, e.g. of a TypeError or AggregateError of a failed connect.
-    code: status === undefined && errno !== undefined ? errno : name,
+    code: isForeign ? `HTTP_${String(status)}` : own,
     status: typeof status === 'number' ? status : undefined,
-    message: /^Unknown(Error)?$/.test(message) ? '' : message || aggregated(error),
+    message: isForeign || /^Unknown(Error)?$/.test(message) ? '' : message || aggregated(error),
     headers,
     region:
       textOf(fields.Region) ??

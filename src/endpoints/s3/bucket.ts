@@ -8,7 +8,7 @@ import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { answerOf, isNetworkTrouble } from './answer.ts';
 import type { Client } from './client.ts';
-import { type Doing, s3Fault } from './faults.ts';
+import { type Doing, s3Fault, type Where } from './faults.ts';
 import { keyOf } from './keys.ts';
 import type { Memory } from './memory.ts';
 import type { S3Settings } from './settings.ts';
@@ -45,6 +45,11 @@ export class Bucket {
     return this.#broken;
   }
 
+  get where(): Where {
+    const { bucket, profile } = this.settings;
+    return { name: this.name, bucket, profile, host: this.client.host };
+  }
+
   /** @throws Fault `permanent` for a name that S3 cannot hold */
   at(path: FilePath): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.settings.bucket, Key: keyOf(this.settings.prefix, path) };
@@ -57,11 +62,7 @@ export class Bucket {
       return await orAborted(ask(this.client.s3, { abortSignal: signal }), signal);
     } catch (error) {
       throwIfAborted(signal);
-      const fault = s3Fault(error, doing, {
-        name: this.name,
-        bucket: this.settings.bucket,
-        host: this.client.host,
-      });
+      const fault = s3Fault(error, doing, this.where);
       if (isNetworkTrouble(answerOf(error))) this.#broken ??= fault;
       throw fault;
     }

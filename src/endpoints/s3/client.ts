@@ -35,6 +35,8 @@ export interface ClientOptions {
   /** AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is set: the SDK reads it by itself. */
   readonly elsewhere: boolean;
   readonly random: () => number;
+  /** Told what the SDK would have a person know. */
+  readonly warn: (message: string) => void;
 }
 
 export async function openClient(options: ClientOptions): Promise<Client> {
@@ -82,7 +84,7 @@ export async function openClient(options: ClientOptions): Promise<Client> {
 }
 
 function configFor(
-  { settings, elsewhere, random }: ClientOptions,
+  { settings, elsewhere, random, warn }: ClientOptions,
   agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent },
 ): S3ClientConfig {
   const { region, profile, endpointUrl } = settings;
@@ -94,6 +96,7 @@ function configFor(
     ...(region === undefined ? {} : { region }),
     ...(profile === undefined ? {} : { profile }),
     ...(endpointUrl === undefined ? {} : { endpoint: endpointUrl }),
+    logger: { ...SILENT, warn: (text: unknown) => warn(oneLine(String(text))) },
     forcePathStyle: settings.forcePathStyle ?? (endpointUrl !== undefined || elsewhere),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -110,7 +113,11 @@ function configFor(
   };
 }
 
-/** The handler would write to the terminal. */
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+/** The SDK would write to the terminal. */
 const nothing = (): void => undefined;
 const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
 

@@ -61,9 +61,9 @@ export class S3Endpoint implements Endpoint {
   /** The bucket over a client of its own, which has asked for nothing yet; the caller's to dispose of. */
   async open(): Promise<Bucket> {
     const { settings, name } = this;
-    const { env } = this.#context;
+    const { env, warn } = this.#context;
     const elsewhere = Boolean(env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
-    const client = await openClient({ settings, elsewhere, random: Math.random });
+    const client = await openClient({ settings, elsewhere, random: Math.random, warn });
     return new Bucket({ name, settings, client, memory: this.#memory });
   }
 

@@ -104,8 +104,7 @@ async function credentials(bucket: Bucket): Promise<Seen> {
     const shown = `${accessKeyId.slice(0, 4)}…${accessKeyId.slice(-4)}`;
     return { saw: `access key ${shown}${from.length === 0 ? '' : ` from ${from.join(', ')}`}${until}` };
   } catch (error) {
-    const { name, settings } = bucket;
-    throw s3Fault(error, { verb: 'reach', action: '' }, { name, bucket: settings.bucket, host: undefined });
+    throw s3Fault(error, { verb: 'reach', action: '' }, bucket.where);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { answerOf } from './answer.ts';
 
 /** The SDK's `RetryStrategyV2`. */
 type Strategy = Extract<
@@ -40,7 +41,9 @@ function token(count: number, delayMs: number): Token {
   return { getRetryCount: () => count, getRetryDelay: () => delayMs };
 }
 
-/** A request that met silence has used up the time that one attempt may take. */
+/** A request that met silence has used up the time that one attempt may take; a 501 stays one. */
 function isPassing({ errorType, error }: Trouble): boolean {
-  return errorType !== 'CLIENT_ERROR' && error?.name !== 'TimeoutError';
+  const { code, status } = answerOf(error);
+  // The SDK calls a reset connection a TimeoutError too, but leaves it its errno.
+  return errorType !== 'CLIENT_ERROR' && code !== 'TimeoutError' && code !== 'ETIMEDOUT' && status !== 501;
 }
