@@ -1,5 +1,6 @@
 /** S3 endpoints with a real S3-compatible server or the double, straight or through the fault proxy, and a look at a bucket past them. */
 
+import dns from 'node:dns';
 import { S3, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { valuesFor } from '../../../src/config/values.ts';
 import type { EndpointContext } from '../../../src/endpoints/endpoint.ts';
@@ -8,6 +9,7 @@ import { s3Settings } from '../../../src/endpoints/s3/settings.ts';
 import { type ContractSetup, type Outside, outsideOf } from '../../contract/endpoint.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { sha256Of } from '../../support/files.ts';
+import type { S3Double } from '../../support/s3-double.ts';
 import { type S3User, startS3Server } from '../../support/s3-server.ts';
 
 export type EndpointOptions = Partial<EndpointContext>;
@@ -102,6 +104,20 @@ export function outsideOfBucket(client: S3, bucket: string, prefix: string): Out
     below: (path) => outsideOfBucket(client, bucket, `${prefix}${path}/`),
   };
 }
+
+/**
+ * The double under a name of AWS, which is what tells the endpoint that S3 itself is at the other end. Such names are
+ * resolved to loopback in this process from then on.
+ */
+export function awsUrl(double: S3Double): string {
+  const known = dns.lookup;
+  const lookup = (...[host, ...rest]: Parameters<typeof known>) =>
+    known(host.endsWith('.amazonaws.com') ? '127.0.0.1' : host, ...rest);
+  if (!isLocal) dns.lookup = Object.assign(lookup, known);
+  isLocal = true;
+  return `http://s3.${double.region}.amazonaws.com:${double.port}`;
+}
+let isLocal = false;
 
 /** Multipart uploads that are not ended, by key. */
 export async function openUploads(client: S3, bucket: string): Promise<readonly string[]> {
