@@ -13,7 +13,8 @@ import { createDeliver, tokenOf } from '../sync/deliver.ts';
 import type { Delivery } from '../sync/delivery.ts';
 import { asFault } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
-import type { Job } from '../sync/job.ts';
+import { destinationOf, type Job } from '../sync/job.ts';
+import { assertMounted } from '../sync/mounts.ts';
 import type { Endpoints } from './endpoints.ts';
 
 /** More files at once gain nothing and cost memory. */
@@ -62,7 +63,10 @@ export class Engine implements AsyncDisposable {
         onChanged,
         steal,
         now,
-        probe: async (name, signal) => (await endpoints.pool(name)).probe(signal),
+        probe: async (name, signal) => {
+          await (await endpoints.pool(name)).probe(signal);
+          await assertAllMounted(name, jobs.values(), options, signal);
+        },
       },
       await deliveriesConfig(options.jobs, endpoints),
     );
@@ -129,6 +133,20 @@ export class Engine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.deliveries.stop({ deadlineMs: 0 });
   }
+}
+
+/** Every destination there that has had files before. @throws Fault `unreachable` */
+async function assertAllMounted(
+  endpoint: string,
+  jobs: Iterable<Job>,
+  { endpoints, ledger }: Pick<EngineOptions, 'endpoints' | 'ledger'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const places = [...jobs].flatMap((job) => job.to).filter((place) => place.endpoint === endpoint);
+  const known = places.filter((place) => ledger.mount(destinationOf(place)) !== undefined);
+  if (known.length === 0) return;
+  await using open = await endpoints.open(endpoint, signal);
+  for (const place of known) await assertMounted(open.session, place, ledger, { signal });
 }
 
 async function deliveriesConfig(

@@ -1,5 +1,7 @@
 /** `ferry pause` and `ferry resume`: hold and release endpoints and jobs. A running worker notices within a second. */
 
+import type { Config } from '../config/config.ts';
+import { destinationOf } from '../sync/job.ts';
 import { type Cli, EXIT, json, line } from './cli.ts';
 import type { Options } from './commands.ts';
 import { unknownName } from './names.ts';
@@ -16,14 +18,17 @@ export async function pause(cli: Cli, names: readonly string[], options: Options
 }
 
 export async function resume(cli: Cli, names: readonly string[], options: Options): Promise<number> {
-  await assertKnown(cli, names);
+  const config = await assertKnown(cli, names);
+  const destinations = [...config.jobs.values()].flatMap((job) => job.to);
   using ledger = openRecord(cli);
   for (const name of names) {
     ledger.resume(name);
-    // Whatever its source lies on now is what it is meant to lie on.
+    // Whatever its source, or what is written there, lies on now is what it is meant to lie on.
     if (ledger.job(name)?.mount !== undefined) ledger.setJob(name, { mount: undefined });
-    // An endpoint that stopped is tried again: whoever resumes it has mended it.
-    if (ledger.endpoint(name)?.state === 'stopped') {
+    for (const place of destinations)
+      if (place.endpoint === name) ledger.setMount(destinationOf(place), undefined);
+    // An endpoint in trouble is tried again: whoever resumes it has mended it.
+    if ((ledger.endpoint(name)?.state ?? 'up') !== 'up') {
       ledger.setEndpoint({
         endpoint: name,
         state: 'up',
@@ -37,12 +42,13 @@ export async function resume(cli: Cli, names: readonly string[], options: Option
   return EXIT.ok;
 }
 
-async function assertKnown(cli: Cli, names: readonly string[]): Promise<void> {
+async function assertKnown(cli: Cli, names: readonly string[]): Promise<Config> {
   const { config } = await readConfig(cli, names);
   const known = [...config.jobs.keys(), ...config.endpoints.keys()];
   for (const name of names) {
     if (!known.includes(name)) throw unknownName('job or endpoint', name, known);
   }
+  return config;
 }
 
 function tell(cli: Cli, options: Options, name: string, paused: boolean): void {

@@ -175,6 +175,9 @@ export interface Ledger extends Disposable {
   job(name: string): JobRecord | undefined;
   jobs(): readonly JobRecord[];
   setJob(name: string, changes: Partial<Omit<JobRecord, 'job'>>): void;
+  /** Where the file system of a destination was mounted when a file last arrived there (`Mount.point`). */
+  mount(destination: string): FilePath | undefined;
+  setMount(destination: string, point: FilePath | undefined): void;
 
   /** Changes whenever another process has written: cheap to poll. */
   changes(): number;

@@ -1,5 +1,6 @@
 /** What is known of endpoints and jobs across restarts, and what a person has paused. */
 
+import type { FilePath } from '../sync/names.ts';
 import type { Database, Row } from './database.ts';
 import type { EndpointRecord, JobRecord } from './ledger.ts';
 import {
@@ -102,6 +103,18 @@ export class Records {
         ...faultValues(alarm),
       );
     });
+  }
+
+  mount(destination: string): FilePath | undefined {
+    const row = this.#db.get('SELECT point FROM mounts WHERE destination = ?', textValue(destination));
+    return row && textOf(row[0]);
+  }
+
+  setMount(destination: string, point: FilePath | undefined): void {
+    const key = textValue(destination);
+    if (point === undefined) this.#db.run('DELETE FROM mounts WHERE destination = ?', key);
+    else
+      this.#db.run('INSERT OR REPLACE INTO mounts (destination, point) VALUES (?, ?)', key, textValue(point));
   }
 }
 

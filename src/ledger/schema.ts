@@ -145,4 +145,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE deliveries ADD COLUMN under_way INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX under_way ON deliveries (endpoint, target) WHERE under_way = 1 AND open = 1;
   `,
+  `
+  -- Where the file system of a destination was mounted when a file last arrived there.
+  CREATE TABLE mounts (destination ANY PRIMARY KEY, point ANY NOT NULL) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -98,9 +98,11 @@ export class Gate {
     void this.#probe();
   }
 
-  /** Another process may have written the record: `ferry resume` marks a stopped endpoint as up. */
+  /** Another process may have written the record: `ferry resume` marks an endpoint in trouble as up. */
   look(): void {
-    if (this.#state === 'stopped' && this.#recorded()?.state !== 'stopped') this.tryNow();
+    const recorded = this.#recorded()?.state;
+    if (this.#state === 'stopped' ? recorded !== 'stopped' : this.#state === 'held' && recorded === 'up')
+      this.tryNow();
   }
 
   /** A file has arrived. */

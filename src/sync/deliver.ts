@@ -12,8 +12,8 @@ import type { After } from './after.ts';
 import type { Delivery } from './delivery.ts';
 import { asFault, Fault, faultAt } from './errors.ts';
 import type { Events } from './events.ts';
-import { destinationOf, type Job } from './job.ts';
-import { mountPointOf, UNMOUNTED } from './mounts.ts';
+import { destinationOf, type Job, type Place } from './job.ts';
+import { assertMounted, mountPointOf, rememberMount, UNMOUNTED } from './mounts.ts';
 import { type FilePath, isUtf8, joinPath, printable } from './names.ts';
 import { openBoth, type Places } from './places.ts';
 
@@ -45,13 +45,14 @@ export function createDeliver(options: DeliverOptions): Deliver {
   return async (delivery, signal) => {
     const job = options.job(delivery.job);
     if (job === undefined) throw new Fault('aborted', `job ${delivery.job} is not configured any more`);
-    if (!job.to.some((place) => destinationOf(place) === delivery.destination)) {
+    const place = job.to.find((one) => destinationOf(one) === delivery.destination);
+    if (place === undefined) {
       // Should the job come back to it, it is owed anew.
       throw new Fault('vanished', `job ${job.name} does not deliver to ${delivery.destination} any more`);
     }
     const startedAtMs = now();
     events.emit('sending', delivery);
-    const result = await send(job, delivery, signal);
+    const result = await send(job, place, delivery, signal);
     if (result.state === 'pending') return result;
     const endedAtMs = now();
     await ledger.settle(
@@ -64,7 +65,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     return { state: 'done' };
   };
 
-  async function send(job: Job, delivery: Delivery, signal: AbortSignal) {
+  async function send(job: Job, place: Place, delivery: Delivery, signal: AbortSignal) {
     await using both = await openBoth(
       places,
       job.from.endpoint,
@@ -88,13 +89,18 @@ export function createDeliver(options: DeliverOptions): Deliver {
       progress: (bytes) => events.emit('progress', delivery, bytes),
       ...(mode === undefined ? {} : { mode }),
     };
+    await assertMounted(to.session, place, ledger, { signal });
     const source = sourceAt(job.from.endpoint, from.source(path, delivery.version));
     const result = await to.session
       .send(source, delivery.target, sendOptions)
       .catch(async (error: unknown) => {
         throw await withItsMount(job, from, asFault(error, signal), signal);
       });
-    if (result.state === 'done') assertWhole(delivery, result.receipt);
+    if (result.state === 'done') {
+      assertWhole(delivery, result.receipt);
+      // What was unmounted meanwhile has it not; what was written beneath does not count.
+      rememberMount(ledger, place, await assertMounted(to.session, place, ledger, { signal }));
+    }
     return result;
   }
 

@@ -75,6 +75,42 @@ function ending(worker: Running): AsyncDisposable {
   return { [Symbol.asyncDispose]: async () => void (await worker.stop()) };
 }
 
+/** A job whose destination is a share; mounted, and `first` has arrived there. */
+async function withDestination(
+  to: (home: Home) => Readonly<Record<string, unknown>> | string,
+  body: (share: Share) => Promise<void>,
+): Promise<void> {
+  await using home = await makeHome();
+  await using disk = await mountTmpfs(1_000_000);
+  const share = join(home.path, 'share');
+  await mkdir(share);
+  let mounted: AsyncDisposable | undefined;
+  const unmount = async (): Promise<void> => {
+    await mounted?.[Symbol.asyncDispose]();
+    mounted = undefined;
+  };
+  const mount = async (): Promise<void> => {
+    mounted = await mountAgain(disk.path, share);
+  };
+  await home.endpoints({ store: { type: 'local', path: './share' } });
+  await home.job('drop', {
+    from: './outbox',
+    to: to(home),
+    settle: '0s',
+    after: 'delete',
+    when: { watch: true },
+  });
+  await mount();
+  try {
+    await writeFile(join(home.outbox, 'first'), '1');
+    const ended = await home.ferry(['run', 'drop']);
+    assert.equal(ended.code, 0, ended.stderr);
+    await body({ home, share, inbox: share, mount, unmount });
+  } finally {
+    await unmount();
+  }
+}
+
 describe('a source that is not mounted', () => {
   test('is told by run and plan with exit code 3, and over when it is mounted again', () =>
     withShare({}, async ({ home, share, inbox, mount, unmount }) => {
@@ -184,5 +220,65 @@ describe('a source that is not mounted', () => {
       assert.doesNotMatch(ended.stderr, /time was up/);
       const [row] = (await home.ferry(['history', '--json'])).lines();
       assert.equal(row?.state, 'due');
+    }));
+});
+
+describe('a destination that is not mounted', () => {
+  const PLACES = {
+    'an endpoint': () => ({ endpoint: 'store', path: '' }),
+    'a folder below an endpoint': () => ({ endpoint: 'store', path: 'in/deep' }),
+    'a plain folder': () => './share',
+  } as const;
+
+  for (const [what, to] of Object.entries(PLACES)) {
+    test(`is not written to by a run, and is when it is back: ${what}`, () =>
+      withDestination(to, async ({ home, share, mount, unmount }) => {
+        await unmount();
+        await writeFile(join(home.outbox, 'second'), '2');
+        const ended = await home.ferry(['run', 'drop']);
+        assert.equal(ended.code, 3, ended.stderr);
+        assert.match(ended.stderr, /is not mounted/);
+        assert.ok(ended.stderr.includes(`${share} is a plain folder now`), ended.stderr);
+        assert.match(ended.stderr, /Mount it.*`ferry resume (store|folder:\S+)` accepts/);
+        assert.deepEqual(await filesOf(share), [], 'nothing is written beneath');
+        assert.deepEqual(await filesOf(home.outbox), ['second']);
+        assert.match((await home.ferry(['status'])).stdout, /held[\s\S]*is not mounted/);
+
+        await mount();
+        const again = await home.ferry(['run', 'drop', '--json']);
+        assert.equal(again.code, 0, again.stderr);
+        assert.equal(again.lines()[0]?.delivered, 1);
+        assert.deepEqual(await filesOf(home.outbox), []);
+      }));
+  }
+
+  test('is an alarm of the worker, which goes on by itself; no attempt is spent', () =>
+    withDestination(PLACES['an endpoint'], async ({ home, share, mount, unmount }) => {
+      await using _worker = ending(await home.worker());
+      await unmount();
+      await writeFile(join(home.outbox, 'second'), '2');
+      await until('the alarm', async () => {
+        const health = await fetch(`http://${home.http}/healthz`);
+        return health.status === 503 && /store is held: .*not mounted/.test(await health.text());
+      });
+      assert.deepEqual(await filesOf(share), []);
+      await mount();
+      await arrives(share, 'second');
+      await until('the alarm to be over', () => ready(home));
+      await until('the receipt', async () => {
+        const [row] = (await home.ferry(['history', '--json', '--path', 'second'])).lines();
+        return row?.state === 'delivered' && row.attempts === 1;
+      });
+    }));
+
+  test('is accepted as it is by resume', () =>
+    withDestination(PLACES['an endpoint'], async ({ home, share, unmount }) => {
+      await using _worker = ending(await home.worker());
+      await unmount();
+      await writeFile(join(home.outbox, 'second'), '2');
+      await until('the alarm', async () => !(await ready(home)));
+      assert.deepEqual(await filesOf(share), []);
+      assert.equal((await home.ferry(['resume', 'store'])).code, 0);
+      await arrives(share, 'second');
     }));
 });

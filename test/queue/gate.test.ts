@@ -89,6 +89,17 @@ test('one that answers probes but fails files is not asked more and more often',
   assert.equal(told.at(-1), 1_000);
 });
 
+test('a person who resumes one that is held does not have to wait for its next probe', async (t) => {
+  const { gate, records, probes } = gateOf(t);
+  gate.hold(refused);
+  gate.look();
+  assert.equal(probes.length, 0);
+  records.push({ endpoint: 'server', state: 'up', fault: undefined, sinceMs: 0, nextProbeMs: undefined });
+  gate.look();
+  await probes[0]?.answer();
+  assert.equal(gate.isOpen, true);
+});
+
 test('a refusal stops it, and it is tried again only when told', async (t) => {
   const { gate, records, told, probes } = gateOf(t);
   gate.stop(noLogin);

@@ -26,7 +26,7 @@ import { entryOf } from './entry.ts';
 import { isMissing } from './faults.ts';
 import { FolderSync } from './folder-sync.ts';
 import { list } from './list.ts';
-import { mountOf } from './mount.ts';
+import { Mounts } from './mount.ts';
 import { type PartContext, partOf, remove } from './part.ts';
 import { probe } from './probe.ts';
 import { Root } from './root.ts';
@@ -76,12 +76,14 @@ class LocalSession implements Session {
   readonly #disk: Disk;
   readonly #root: Root;
   readonly #aside: Aside;
+  readonly #mounts: Mounts;
   readonly #parts: PartContext;
 
   constructor(disk: Disk, root: Root) {
     this.#disk = disk;
     this.#root = root;
     this.#aside = new Aside(disk, root, Date.now);
+    this.#mounts = new Mounts(disk, root);
     this.#parts = { disk, root, folders: new FolderSync(disk) };
   }
 
@@ -120,10 +122,9 @@ class LocalSession implements Session {
   }
 
   mount(folder: FilePath, options: CallOptions): Promise<Mount> {
-    return this.#call(options, `look for the mount of ${printable(folder)}`, async () => {
-      await this.#root.assertThere();
-      return mountOf(this.#disk, this.#root.at(folder));
-    });
+    return this.#call(options, `look for the mount of ${printable(folder)}`, () =>
+      this.#mounts.of(this.#root.at(folder)),
+    );
   }
 
   stat(path: FilePath, options: CallOptions): Promise<Entry | undefined> {

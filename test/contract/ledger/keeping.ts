@@ -82,6 +82,15 @@ export function keepContract(contract: Contract): void {
     assert.deepEqual(another().job('invoices'), { ...calm, mount: undefined });
   });
 
+  contract('keeps where a destination was mounted', ({ ledger, another }) => {
+    const destination = 'sh\udcffre:/in';
+    assert.equal(ledger.mount(destination), undefined);
+    for (const point of ['/mnt/sh\udcffre', '/', undefined]) {
+      ledger.setMount(destination, point);
+      assert.equal(another().mount(destination), point);
+    }
+  });
+
   contract('knows when a file of a job last arrived', async ({ ledger }) => {
     await ended(ledger, file('a'));
     assert.equal(ledger.job('invoices')?.lastDeliveredMs, TIMES.endedAtMs);
