@@ -1,7 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written so
 /** Files that an endpoint's settings name: they must be there. */
 
-import type { Finding, Findings } from './problems.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Finding, Findings, Path } from './problems.ts';
 import { isPlainObject, type Resolved } from './references.ts';
 import { isOpenToAll, unreadable } from './secret-files.ts';
 import type { Values } from './values.ts';
@@ -14,23 +15,40 @@ export async function checkFiles({ data, references }: Resolved, values: Values)
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
   const files: string[] = [];
-  for (const key of FILE_KEYS) {
-    const text = isPlainObject(data) ? data[key] : undefined;
-    const file =
-      typeof text === 'string' && !text.includes('${') ? values.path.safeParse(text).data : undefined;
+  for (const { key, path, text } of namedFiles(data)) {
+    const file = text.includes('${') ? undefined : values.path.safeParse(text).data;
     if (file === undefined) continue;
     files.push(file);
-    const reference = references.find(({ path }) => path[0] === key);
-    const said = reference?.raw ?? String(text);
+    const reference = references.find((found) => isDeepStrictEqual(found.path, path));
+    const said = reference?.raw ?? text;
     const fault = await unreadable(file);
     const where = reference === undefined && text !== file ? { remedy: `looked for it at ${file}` } : {};
-    if (fault !== undefined) problems.push({ path: [key], message: `${key}: "${said}": ${fault}`, ...where });
-    else if (key === 'key' && (await isOpenToAll(file)))
+    if (fault !== undefined) problems.push({ path, message: `${key}: "${said}": ${fault}`, ...where });
+    else if (key === 'key' && !file.endsWith('.pub') && (await isOpenToAll(file)))
       warnings.push({
-        path: [key],
+        path,
         message: `${key}: every user of this host can read "${said}"`,
         remedy: `chmod 600 ${said}`,
       });
   }
   return { problems, warnings, files };
+}
+
+interface NamedFile {
+  readonly key: string;
+  readonly path: Path;
+  readonly text: string;
+}
+
+/** One by one where a setting is a list. */
+function namedFiles(data: unknown): readonly NamedFile[] {
+  if (!isPlainObject(data)) return [];
+  return FILE_KEYS.flatMap((key): readonly NamedFile[] => {
+    const value = data[key];
+    if (typeof value === 'string') return [{ key, path: [key], text: value }];
+    if (!Array.isArray(value)) return [];
+    return value.flatMap((text, index) =>
+      typeof text === 'string' ? [{ key, path: [key, index], text }] : [],
+    );
+  });
 }

@@ -93,6 +93,7 @@ export async function shownHostKeys(
           known: false,
           families,
           verify: (key) => {
+            if (hostKeys.revoked(key)) return hostKeys.refusal(key);
             shown = { ...hostKeyOf(key), pinned: hostKeys.pinned(key) };
             return enough;
           },

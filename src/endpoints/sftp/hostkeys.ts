@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
-import { type KnownHosts, knownHostsFor } from './known-hosts.ts';
+import { allKnown, type KnownHosts, type KnownKey, knownHostsFor } from './known-hosts.ts';
 import type { SftpSettings } from './settings.ts';
 
 export interface HostKey {
@@ -39,47 +39,44 @@ export class HostKeys {
   readonly #name: string;
   readonly #host: string;
   readonly #pins: readonly string[];
-  readonly #file: string | undefined;
-  readonly #known: KnownHosts | undefined;
+  readonly #files: string;
+  readonly #known: KnownHosts;
 
-  private constructor(name: string, settings: SftpSettings, known: KnownHosts | undefined) {
+  private constructor(name: string, settings: SftpSettings, known: KnownHosts) {
     this.#name = name;
-    this.#host = settings.host;
+    this.#host = settings.hostKeyAlias ?? settings.host;
     this.#pins = settings.hostKey.map((pin) => pin.replace(/=+$/, ''));
-    this.#file = settings.knownHosts;
+    this.#files = settings.knownHosts.join(', ');
     this.#known = known;
   }
 
-  /** Reads the known_hosts file, where one is set. @throws Fault `rejected` when it cannot be read */
+  /** Reads the known_hosts files that are set. @throws Fault `rejected` when one cannot be read */
   static async load(name: string, settings: SftpSettings): Promise<HostKeys> {
-    const { knownHosts, host, port } = settings;
-    if (knownHosts === undefined) return new HostKeys(name, settings, undefined);
-    try {
-      const known = knownHostsFor(await readFile(knownHosts, 'utf8'), host, port);
-      return new HostKeys(name, settings, known);
-    } catch (error) {
-      throw new Fault(
-        'rejected',
-        `the known_hosts file ${knownHosts} of ${name} cannot be read: ${messageOf(error)}`,
-        {
-          code: codeOf(error) ?? 'KNOWN_HOSTS',
-          cause: error,
-          advice: 'Correct knownHosts in endpoints.yaml.',
-        },
-      );
-    }
+    const { host, port, hostKeyAlias } = settings;
+    const asked = hostKeyAlias === undefined ? { host, port } : { alias: hostKeyAlias };
+    const files = settings.knownHosts.map(async (file) => knownHostsFor(await textOf(name, file), asked));
+    return new HostKeys(name, settings, allKnown(await Promise.all(files)));
   }
 
   /** Families of the keys that are known, first to be asked for; empty where only fingerprints are. */
   get families(): readonly string[] {
-    return [...new Set((this.#known?.trusted ?? []).map(({ type }) => familyOf(type)))];
+    return [...new Set(this.#trusted.map(({ type }) => familyOf(type)))];
+  }
+
+  get #trusted(): readonly KnownKey[] {
+    const { trusted, onUsualPort } = this.#known;
+    return trusted.length > 0 ? trusted : onUsualPort;
   }
 
   pinned(key: Buffer): boolean {
-    const base64 = key.toString('base64');
-    if (this.#known?.revoked.some((known) => known.key === base64)) return false;
+    if (this.revoked(key)) return false;
     if (this.#pins.includes(hostKeyOf(key).fingerprint)) return true;
-    return this.#known?.trusted.some((known) => known.key === base64) ?? false;
+    return holds(this.#trusted, key);
+  }
+
+  /** Whoever shows it may be anybody: not even to be pinned anew. */
+  revoked(key: Buffer): boolean {
+    return holds(this.#known.revoked, key);
   }
 
   /** Why that key is not accepted. */
@@ -87,10 +84,10 @@ export class HostKeys {
     const { type, fingerprint } = hostKeyOf(key);
     const shown = `${type} ${fingerprint}`;
     const name = this.#name;
-    if (this.#known?.revoked.some((known) => known.key === key.toString('base64'))) {
+    if (this.revoked(key)) {
       return new Fault(
         'rejected',
-        `${name} showed a host key that ${this.#file} marks as revoked: ${shown}`,
+        `${name} showed a host key that ${this.#files} marks as revoked: ${shown}`,
         {
           code: 'HOST_KEY_REVOKED',
           advice: 'Do not connect. Ask whoever runs the server.',
@@ -99,13 +96,13 @@ export class HostKeys {
     }
     const expected = [
       ...this.#pins,
-      ...(this.#known?.trusted ?? []).map((known) => hostKeyOf(Buffer.from(known.key, 'base64')).fingerprint),
+      ...this.#known.trusted.map((known) => hostKeyOf(Buffer.from(known.key, 'base64')).fingerprint),
     ];
     if (expected.length > 0) return changed(name, shown, expected);
-    if (this.#known?.authority) {
+    if (this.#known.authority) {
       return new Fault(
         'rejected',
-        `${this.#file} trusts ${this.#host} by a certificate authority, which Ferry cannot check`,
+        `${this.#files} trusts ${this.#host} by a certificate authority, which Ferry cannot check`,
         {
           code: 'HOST_KEY_AUTHORITY',
           advice: `Pin the host key itself: ferry trust ${name} (it shows ${shown}).`,
@@ -116,6 +113,27 @@ export class HostKeys {
       code: 'HOST_KEY_UNKNOWN',
       advice: `ferry trust ${name}`,
     });
+  }
+}
+
+function holds(keys: readonly KnownKey[], key: Buffer): boolean {
+  const base64 = key.toString('base64');
+  return keys.some((known) => known.key === base64);
+}
+
+async function textOf(name: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new Fault(
+      'rejected',
+      `the known_hosts file ${file} of ${name} cannot be read: ${messageOf(error)}`,
+      {
+        code: codeOf(error) ?? 'KNOWN_HOSTS',
+        cause: error,
+        advice: 'Correct knownHosts in endpoints.yaml.',
+      },
+    );
   }
 }
 

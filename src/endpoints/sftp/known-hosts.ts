@@ -9,6 +9,8 @@ import { createHmac } from 'node:crypto';
 export interface KnownHosts {
   /** Keys (base64) that are trusted for the host, by type. */
   readonly trusted: readonly KnownKey[];
+  /** Of the host on port 22, where it is another port that is asked for: ssh takes them as well, but misses none. */
+  readonly onUsualPort: readonly KnownKey[];
   readonly revoked: readonly KnownKey[];
   /** A certificate authority is named for the host. */
   readonly authority: boolean;
@@ -19,22 +21,42 @@ export interface KnownKey {
   readonly key: string;
 }
 
+/** What is asked for: a host and its port, or the name that `HostKeyAlias` gives it. */
+export type Asked = { readonly host: string; readonly port: number } | { readonly alias: string };
+
+const USUAL_PORT = 22;
+const KEY_TYPE = /^(ssh|ecdsa|sk)-/;
+
 /** What a file says about a host. Lines that cannot be read are passed over, as OpenSSH does. */
-export function knownHostsFor(text: string, host: string, port: number): KnownHosts {
+export function knownHostsFor(text: string, asked: Asked): KnownHosts {
+  const plain = ('alias' in asked ? asked.alias : asked.host).toLowerCase();
+  const name = 'alias' in asked || asked.port === USUAL_PORT ? plain : `[${plain}]:${asked.port}`;
   const trusted: KnownKey[] = [];
+  const onUsualPort: KnownKey[] = [];
   const revoked: KnownKey[] = [];
   let authority = false;
-  const name = (port === 22 ? host : `[${host}]:${port}`).toLowerCase();
   for (const line of text.split('\n')) {
     const words = line.trim().split(/\s+/);
     const marker = words[0]?.startsWith('@') ? words.shift() : undefined;
     const [patterns = '', type = '', key = ''] = words;
-    if (patterns === '' || patterns.startsWith('#') || key === '' || !matches(patterns, name)) continue;
+    if (patterns.startsWith('#') || key === '' || !KEY_TYPE.test(type)) continue;
+    const exact = matches(patterns, name);
+    if (!exact && (name === plain || !matches(patterns, plain))) continue;
     if (marker === '@revoked') revoked.push({ type, key });
-    else if (marker === '@cert-authority') authority = true;
-    else if (marker === undefined) trusted.push({ type, key });
+    else if (marker === '@cert-authority') authority ||= exact;
+    else if (marker === undefined) (exact ? trusted : onUsualPort).push({ type, key });
   }
-  return { trusted, revoked, authority };
+  return { trusted, onUsualPort, revoked, authority };
+}
+
+/** What several files say, one after the other. */
+export function allKnown(files: readonly KnownHosts[]): KnownHosts {
+  return {
+    trusted: files.flatMap((file) => file.trusted),
+    onUsualPort: files.flatMap((file) => file.onUsualPort),
+    revoked: files.flatMap((file) => file.revoked),
+    authority: files.some((file) => file.authority),
+  };
 }
 
 function matches(patterns: string, name: string): boolean {

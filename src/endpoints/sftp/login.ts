@@ -1,8 +1,9 @@
 /** How to log in: reads the private key, finds the agent, and says in words what is wrong with them. */
 
 import { access } from 'node:fs/promises';
-import { type AnyAuthMethod, createAgent, type ParsedKey } from 'ssh2';
+import type { AnyAuthMethod, ParsedKey } from 'ssh2';
 import { Fault } from '../../sync/errors.ts';
+import { openAgent } from './agent.ts';
 import { readKey } from './private-key.ts';
 import type { SftpSettings } from './settings.ts';
 
@@ -19,26 +20,24 @@ export async function loadLogin(
   settings: SftpSettings,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Login> {
-  const { user: username, key: file, password, passphrase, agent } = settings;
-  const methods: AnyAuthMethod[] = [];
-  const tried: string[] = [];
-  if (file !== undefined) {
-    const key = await readKey(name, file, passphrase);
-    methods.push({ type: 'publickey', username, key });
-    if (key.type === 'ssh-rsa') methods.push({ type: 'publickey', username, key: signingBySha512(key) });
-    const certificate = await certificateOf(file);
-    tried.push(
-      `key ${file} (${key.type}${certificate === undefined ? '' : `, not its certificate ${certificate}`})`,
-    );
-  }
+  const { user: username, password, agent, identitiesOnly } = settings;
+  const keys = await loadKeys(name, settings);
+  const methods: AnyAuthMethod[] = [...keys.methods];
+  const tried = [...keys.tried];
   if (agent !== undefined && agent !== false) {
-    const socket = agent === true ? env.SSH_AUTH_SOCK : agent;
-    const keys = await agentKeys(name, socket, methods.length > 0 || password !== undefined);
-    if (keys !== undefined && socket !== undefined) {
-      methods.push({ type: 'agent', username, agent: socket });
-      tried.push(`agent (${keys} ${keys === 1 ? 'key' : 'keys'})`);
+    const opened = await openAgent({
+      name,
+      socket: agent === true ? env.SSH_AUTH_SOCK : agent,
+      only: identitiesOnly ? settings.key : undefined,
+      optional: methods.length > 0 || password !== undefined || keys.faults.length > 0,
+    });
+    if (opened !== undefined) {
+      methods.push({ type: 'agent', username, agent: opened.agent });
+      tried.push(`agent (${opened.keys} ${opened.keys === 1 ? 'key' : 'keys'})`);
     }
   }
+  const [fault] = keys.faults;
+  if (fault !== undefined && methods.length === 0) throw fault;
   if (password !== undefined) {
     methods.push({ type: 'password', username, password });
     methods.push({
@@ -48,7 +47,36 @@ export async function loadLogin(
     });
     tried.push('password');
   }
+  tried.push(...keys.faults.map(({ message }) => `not ${message.replace(` of ${name} `, ', which ')}`));
   return { methods, tried };
+}
+
+interface Keys extends Login {
+  /** Of keys that cannot be used. */
+  readonly faults: readonly Fault[];
+}
+
+/** One of several keys that cannot be used keeps none of the others, nor an agent, from being tried. */
+async function loadKeys(name: string, settings: SftpSettings): Promise<Keys> {
+  const { user: username, key: files, passphrase } = settings;
+  const methods: AnyAuthMethod[] = [];
+  const tried: string[] = [];
+  const faults: Fault[] = [];
+  for (const file of files) {
+    try {
+      const key = await readKey(name, file, passphrase);
+      methods.push({ type: 'publickey', username, key });
+      if (key.type === 'ssh-rsa') methods.push({ type: 'publickey', username, key: signingBySha512(key) });
+      const certificate = await certificateOf(file);
+      tried.push(
+        `key ${file} (${key.type}${certificate === undefined ? '' : `, not its certificate ${certificate}`})`,
+      );
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      faults.push(error);
+    }
+  }
+  return { methods, tried, faults };
 }
 
 /** ssh2 signs with rsa-sha2-256 where a server knows that: this is for those that then do not accept it. */
@@ -64,29 +92,4 @@ async function certificateOf(file: string): Promise<string | undefined> {
     () => certificate,
     () => undefined,
   );
-}
-
-/** How many keys the agent has; undefined where it does not answer and there are other ways to log in. */
-async function agentKeys(
-  name: string,
-  socket: string | undefined,
-  optional: boolean,
-): Promise<number | undefined> {
-  const failed = (what: string, advice: string): undefined => {
-    if (optional) return undefined;
-    throw new Fault('rejected', `${name} is to log in by an SSH agent, ${what}`, { code: 'AGENT', advice });
-  };
-  if (socket === undefined) {
-    return failed(
-      'but SSH_AUTH_SOCK is not set',
-      'Start ferry where an agent runs, or set agent to its socket.',
-    );
-  }
-  const keys = await new Promise<number | Error>((resolve) => {
-    createAgent(socket).getIdentities((error, found) => resolve(error ?? found?.length ?? 0));
-  });
-  if (keys instanceof Error)
-    return failed(`which does not answer at ${socket}`, 'Is ssh-agent running, as the same user?');
-  if (keys === 0) return failed('which holds no keys', 'ssh-add KEY');
-  return keys;
 }

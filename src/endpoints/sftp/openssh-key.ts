@@ -12,8 +12,8 @@ const END = '-----END OPENSSH PRIVATE KEY-----';
 const BLOCK_BYTES = 8;
 const LINE_CHARACTERS = 70;
 
-/** The type of the key in such a file; undefined where the text is no such file. */
-export function typeInOpenSsh(text: string): string | undefined {
+/** The public half of the key in such a file, as it goes over the wire; undefined where the text is no such file. */
+export function publicInOpenSsh(text: string): Buffer | undefined {
   const from = text.indexOf(BEGIN);
   const to = text.indexOf(END);
   if (from < 0 || to < from) return undefined;
@@ -23,7 +23,7 @@ export function typeInOpenSsh(text: string): string | undefined {
     const fields = new Fields(bytes.subarray(MAGIC.length));
     for (const _ of ['cipher', 'kdf', 'its options']) fields.string();
     fields.uint32();
-    return new Fields(fields.string()).text();
+    return fields.string();
   } catch {
     return undefined;
   }

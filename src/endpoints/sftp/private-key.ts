@@ -7,9 +7,9 @@ import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
-import { openSshKey, typeInOpenSsh } from './openssh-key.ts';
+import { openSshKey, publicInOpenSsh } from './openssh-key.ts';
 import { isPpk, openPpk } from './ppk.ts';
-import { strings } from './ssh-bytes.ts';
+import { strings, typeOfKey } from './ssh-bytes.ts';
 import { badType, missingPassphrase, UnusableKey, wrongPassphrase } from './unusable-key.ts';
 
 const ED25519 = 'ssh-ed25519';
@@ -50,7 +50,8 @@ export async function readKey(
  */
 export async function openKey(text: string, passphrase: string | undefined): Promise<ParsedKey> {
   refuseOthers(text);
-  const type = typeInOpenSsh(text);
+  const publicKey = publicInOpenSsh(text);
+  const type = publicKey === undefined ? undefined : typeOfKey(publicKey);
   if (type !== undefined && !KNOWN_TYPE.test(type)) throw badType(type);
   const readable = isPpk(text) ? await openPpk(text, passphrase) : fromPkcs8(text, passphrase);
   const parsed: ParsedKey | readonly ParsedKey[] | Error = ssh2.utils.parseKey(readable, passphrase);

@@ -46,17 +46,28 @@ export function settings(values: Values) {
         .describe('Name or address of the server, or of the load balancer in front of it'),
       port: z.int().min(1).max(65_535).default(22),
       user: z.string().min(1),
-      key: values.path.optional().describe('Private key file: OpenSSH, PEM or PuTTY (.ppk)'),
+      key: oneOrMore(values.path)
+        .default([])
+        .describe('Private key file, or several to try: OpenSSH, PEM or PuTTY (.ppk)'),
       passphrase: z.string().optional().describe('Of the key'),
       password: z.string().optional().describe('Also answers keyboard-interactive questions'),
       agent: z
         .union([z.boolean(), values.path])
         .optional()
         .describe('true: the one of SSH_AUTH_SOCK; or its socket'),
+      identitiesOnly: z
+        .boolean()
+        .default(false)
+        .describe("Of the agent's keys, only those that key names (it may name public keys then)"),
       hostKey: oneOrMore(fingerprint)
         .default([])
         .describe('SHA256 fingerprints, one per server behind the name'),
-      knownHosts: values.path.optional().describe('A known_hosts file'),
+      knownHosts: oneOrMore(values.path).default([]).describe('A known_hosts file, or several'),
+      hostKeyAlias: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('The name to look for in known_hosts, instead of host and port'),
       bindAddress: z.string().min(1).optional().describe('Local address to connect from'),
       idleTimeout: values.duration.prefault('350s').describe('Of the load balancer in front'),
       via: oneOrMore(z.string().min(1))
@@ -93,10 +104,10 @@ export function settings(values: Values) {
     .superRefine((given, context) => {
       const problem = (path: string, message: string): void =>
         context.addIssue({ code: 'custom', path: [path], message });
-      if (given.key === undefined && given.password === undefined && !given.agent) {
+      if (given.key.length === 0 && given.password === undefined && !given.agent) {
         problem('key', 'there is no way to log in: set key, password or agent');
       }
-      if (given.passphrase !== undefined && given.key === undefined)
+      if (given.passphrase !== undefined && given.key.length === 0)
         problem('passphrase', 'a passphrase needs a key');
       const [first, ...more] = ROADS.filter((road) => [given[road] ?? []].flat().length > 0);
       for (const road of more) {

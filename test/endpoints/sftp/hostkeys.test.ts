@@ -1,13 +1,17 @@
 /** Host keys are pinned, always, against real servers with several keys, and with another key than before. */
 
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import type { Fault } from '../../../src/sync/errors.ts';
-import { type HostKey, type Sshd, startSshd } from '../../support/sshd.ts';
+import { temporaryFolder } from '../../support/files.ts';
+import { type HostKey, makeKey, type Sshd, startSshd } from '../../support/sshd.ts';
 import { calm, entryFor, rejection, sftp } from './kit.ts';
 
+const run = promisify(execFile);
 const ANOTHER = 'AAAAC3NzaC1lZDI1NTE5AAAAIHPtT4nBJpKgKSlBBEJyGy4tl3lXpPpCz2Dn1aWmQw7S';
 
 describe('host keys', () => {
@@ -83,6 +87,62 @@ describe('host keys', () => {
     const fault = await refuses({ hostKey: [], knownHosts: '/nonexistent/hosts' });
     assert.deepEqual([fault.kind, fault.code], ['rejected', 'ENOENT']);
     assert.match(fault.message, /\/nonexistent\/hosts/);
+  });
+
+  test('what ssh-keyscan prints does, hashed by itself or by ssh-keygen', async () => {
+    const scan = async (...how: readonly string[]): Promise<string> =>
+      (await run('ssh-keyscan', [...how, '-p', String(sshd.port), sshd.host])).stdout;
+    await connects(await knownHosts(await scan()));
+    const hashed = await scan('-H');
+    assert.ok(!hashed.replaceAll(/^#.*$/gm, '').includes(sshd.host), 'it is hashed');
+    await connects(await knownHosts(hashed));
+    const more = await knownHosts(await scan(), `other.example ssh-ed25519 ${ANOTHER}`);
+    await run('ssh-keygen', ['-q', '-H', '-f', join(sshd.folder, 'known_hosts')]);
+    await connects(more);
+  });
+
+  test('several files count together, and a revocation in any of them', async () => {
+    const one = join(sshd.folder, 'one');
+    await writeFile(one, `${at(ed25519, '@revoked ')}\n`);
+    const { knownHosts: two } = { knownHosts: '', ...(await knownHosts(at(ed25519), at(rsa))) };
+    assert.equal((await refuses({ hostKey: [], knownHosts: [two, one] })).code, 'HOST_KEY_REVOKED');
+    await writeFile(one, '# nothing\n');
+    await connects({ hostKey: [], knownHosts: [one, two] });
+  });
+
+  test('one that is known on the usual port is taken, and one under an alias', async () => {
+    await connects(await knownHosts(`127.0.0.1 ${ed25519.type} ${ed25519.key}`));
+    const alias = await knownHosts(`cluster ${ed25519.type} ${ed25519.key}`);
+    assert.equal((await refuses(alias)).code, 'HOST_KEY_UNKNOWN');
+    await connects({ ...alias, hostKeyAlias: 'cluster' });
+    const stranger = await knownHosts(`127.0.0.1 ${ed25519.type} ${ANOTHER}`);
+    assert.equal((await refuses(stranger)).code, 'HOST_KEY_UNKNOWN', 'it never was another one on this port');
+  });
+
+  test('a revoked one is not shown to be pinned', async () => {
+    const revoked = await knownHosts(at(ed25519, '@revoked '));
+    const fault = await rejection(sftp(entryFor(sshd, revoked)).hostKeys(calm));
+    assert.equal(fault.code, 'HOST_KEY_REVOKED');
+  });
+
+  test('a host certificate is not taken for what it is not: the plain key must be pinned', async () => {
+    await using folder = await temporaryFolder('certified');
+    const host = await makeKey(join(folder.path, 'host'));
+    const authority = await makeKey(join(folder.path, 'authority'));
+    await run('ssh-keygen', ['-q', '-s', authority, '-I', 'host', '-h', `${host}.pub`]);
+    await using certified = await startSshd({
+      hostKeyFiles: [host],
+      config: [`HostCertificate ${host}-cert.pub`],
+    });
+    const file = join(folder.path, 'known_hosts');
+    await writeFile(file, `@cert-authority * ${await readFile(`${authority}.pub`, 'utf8')}`);
+    const trusts = { hostKey: [], knownHosts: file };
+    const fault = await rejection(sftp(entryFor(certified, trusts)).connect(calm.signal));
+    assert.deepEqual([fault.kind, fault.code], ['rejected', 'HOST_KEY_AUTHORITY']);
+    assert.match(fault.advice ?? '', /ferry trust server/);
+    const both = { ...trusts, hostKey: certified.hostKeyFingerprint };
+    await using session = await sftp(entryFor(certified, both)).connect(calm.signal);
+    assert.equal(session.broken, undefined);
   });
 
   test('all of them are shown for `ferry trust`, without a login', async () => {

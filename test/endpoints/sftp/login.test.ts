@@ -85,6 +85,38 @@ describe('a login', () => {
     await logsIn({ key: at('rsa'), agent: true }); // there is another way
   });
 
+  test('by one of several keys, whatever is wrong with the others', async () => {
+    await logsIn({ key: [at('stranger'), at('rsa')] });
+    await logsIn({ key: [at('ed25519'), at('nothing'), at('rsa.pub'), at('ecdsa')] });
+    const fault = await fails({ key: [at('ed25519'), at('stranger')] }, 'LOGIN_REFUSED');
+    assert.match(fault.message, /stranger \(ssh-rsa\), not the key \S+ed25519, which is encrypted/);
+    await fails({ key: [at('ed25519'), at('nothing')] }, 'KEY_PASSPHRASE');
+  });
+
+  test('by those keys of an agent that are named, where only these are to be used', async () => {
+    const socket = at('some.sock');
+    const { stdout } = await run('ssh-agent', ['-a', socket, '-s']);
+    const env = { SSH_AUTH_SOCK: socket };
+    const only = (key: string): object => ({ key: at(key), agent: socket, identitiesOnly: true });
+    try {
+      await run('ssh-add', ['-q', at('stranger')], { env });
+      await fails(only('rsa.pub'), 'KEY_PUBLIC');
+      await run('ssh-add', ['-q', at('rsa')], { env });
+      await logsIn(only('rsa.pub'));
+      const refused = await fails(only('stranger.pub'), 'LOGIN_REFUSED');
+      assert.match(refused.message, /agent \(1 key\)/);
+      // An encrypted key without its passphrase, which the agent holds.
+      await run('ssh-add', ['-q', '-D'], { env });
+      const ask = join(keys.path, 'ask');
+      await writeFile(ask, '#!/bin/sh\necho open sesame\n', { mode: 0o755 });
+      const asking = { ...env, SSH_ASKPASS: ask, SSH_ASKPASS_REQUIRE: 'force' };
+      await run('ssh-add', ['-q', at('ed25519')], { env: asking });
+      await logsIn(only('ed25519'));
+    } finally {
+      process.kill(Number(/SSH_AGENT_PID=(\d+)/.exec(stdout)?.[1]));
+    }
+  });
+
   test('fails in words when the key is missing, encrypted, of another format, or none', async () => {
     await fails({ key: at('nothing') }, 'ENOENT');
     await fails({ key: at('ed25519') }, 'KEY_PASSPHRASE');

@@ -18,7 +18,9 @@ describe('the settings of an SFTP endpoint', () => {
     assert.deepEqual(parsed, {
       host: 'h',
       user: 'u',
-      key: '/project/keys/app',
+      key: ['/project/keys/app'],
+      identitiesOnly: false,
+      knownHosts: [],
       port: 22,
       hostKey: [],
       idleTimeout: 350_000,
