@@ -2,8 +2,8 @@
  * The road through a program's stdin and stdout, as `ProxyCommand` of ssh_config: the AWS CLI's
  * `ssm start-session`, `ec2-instance-connect open-tunnel`, or anything that speaks to the server.
  *
- * A list is started as it is, without a shell; a string as ssh does it, by `/bin/sh -c 'exec …'`. The program and
- * what it started end with the connection, and the end of what it wrote to stderr is in the error.
+ * It is started without a shell, unless a shell was asked for. The program and what it started end with the
+ * connection, and the end of what it wrote to stderr is in the error.
  */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
@@ -11,8 +11,11 @@ import { Duplex, type Readable, type Writable } from 'node:stream';
 import { codeOf, Fault, throwIfAborted } from '../sync/errors.ts';
 import type { Road } from './road.ts';
 
+/** A program and its arguments; or what `/bin/sh -c` is to run. */
+export type ProxyCommand = readonly string[] | { readonly shell: string };
+
 export interface CommandOptions {
-  readonly command: string | readonly string[];
+  readonly command: ProxyCommand;
   /** For `%h`, `%p` and `%r`. */
   readonly host: string;
   readonly port: number;
@@ -31,7 +34,7 @@ const GRACE_MS = 2_000;
 
 export function commandRoad(options: CommandOptions): Road {
   const [program = '', ...args] = commandLine(options);
-  const name = typeof options.command === 'string' ? (options.command.split(' ')[0] ?? '') : program;
+  const name = 'shell' in options.command ? (/\S+/.exec(options.command.shell)?.[0] ?? '') : program;
   return {
     description: `the proxy command ${name}`,
     open: async (signal, passed) => {
@@ -54,9 +57,9 @@ export function expand(text: string, options: Pick<CommandOptions, 'host' | 'por
   return text.replace(/%([hpr%])/g, (_, letter: string) => values[letter] ?? '');
 }
 
-function commandLine(options: CommandOptions): readonly string[] {
-  if (typeof options.command !== 'string') return options.command.map((word) => expand(word, options));
-  return ['/bin/sh', '-c', `exec ${expand(options.command, options)}`];
+function commandLine({ command, ...values }: CommandOptions): readonly string[] {
+  if ('shell' in command) return ['/bin/sh', '-c', expand(command.shell, values)];
+  return command.map((word) => expand(word, values));
 }
 
 function start(
@@ -93,6 +96,7 @@ function start(
 function duplexOf(child: Child, name: string): Duplex {
   let stderr = '';
   let spoke = false;
+  let closed = false;
   let killer: NodeJS.Timeout | undefined;
   const kill = (how: NodeJS.Signals): void => {
     if (child.pid === undefined) return;
@@ -101,6 +105,10 @@ function duplexOf(child: Child, name: string): Duplex {
     } catch {
       child.kill(how); // the group is gone already
     }
+  };
+  const end = (): void => {
+    kill('SIGKILL');
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
   };
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-TAIL_CHARACTERS);
@@ -120,9 +128,9 @@ function duplexOf(child: Child, name: string): Duplex {
       child.stdin.end(() => done());
     },
     destroy: (error, done) => {
-      if (child.exitCode === null && child.signalCode === null) {
+      if (!closed) {
         kill('SIGTERM');
-        killer = setTimeout(() => kill('SIGKILL'), GRACE_MS);
+        killer ??= setTimeout(end, GRACE_MS);
       }
       done(error);
     },
@@ -131,8 +139,13 @@ function duplexOf(child: Child, name: string): Duplex {
     spoke = true;
     if (!duplex.push(bytes)) child.stdout.pause();
   });
+  // Something that it started may go on and hold the pipes open: nobody speaks to the server any more all the same.
+  child.once('exit', () => {
+    killer ??= setTimeout(end, GRACE_MS);
+  });
   // 'close' comes after the exit and after the last byte of every pipe: only then is it known why it ended.
   child.once('close', (code, how) => {
+    closed = true;
     clearTimeout(killer);
     if (duplex.destroyed) return;
     if (code === 0 && spoke) duplex.push(null);

@@ -5,7 +5,7 @@
  * address. Nagle's algorithm is off: what travels here are small requests that wait for answers.
  */
 
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net';
 import { codeOf, Fault, messageOf, throwIfAborted } from '../sync/errors.ts';
 import { abortFault, hostPort, type Passed, type Road } from './road.ts';
 
@@ -18,12 +18,18 @@ export interface DirectOptions {
   readonly timeoutMs: number;
   /** TCP keep-alive probes start after so much silence. */
   readonly keepAliveMs: number;
+  /** Default: the system's resolver. */
+  readonly lookup?: LookupFunction;
 }
 
 /** How long one of several addresses may take before the next is tried as well. */
 const NEXT_ADDRESS_MS = 2_500;
 
-export function directRoad(options: DirectOptions): Road {
+export interface DirectRoad extends Road {
+  open(signal: AbortSignal, passed?: Passed): Promise<Socket>;
+}
+
+export function directRoad(options: DirectOptions): DirectRoad {
   const where = hostPort(options.host, options.port);
   return { description: where, open: async (signal, passed) => await open(options, where, signal, passed) };
 }
@@ -40,7 +46,8 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       keepAliveInitialDelay: options.keepAliveMs,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
-      ...(options.bindAddress === undefined ? {} : { localAddress: options.bindAddress }),
+      ...from(options.bindAddress),
+      ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
     });
     const fail = (fault: unknown): void => {
       clearTimeout(timer);
@@ -63,6 +70,11 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       resolve(socket);
     });
   });
+}
+
+/** Of a name only the addresses of the same family can be reached from an address. */
+function from(address: string | undefined): { localAddress?: string; family?: number } {
+  return address === undefined ? {} : { localAddress: address, family: isIP(address) };
 }
 
 function silence(where: string, addresses: readonly string[], options: DirectOptions): Fault {
@@ -123,7 +135,10 @@ const DIAGNOSES: Readonly<Record<string, Diagnosis>> = {
     advice: 'Look at the VPN, the routing table, and whether this host has IPv6.',
   },
   EADDRNOTAVAIL: { advice: 'bindAddress must be an address of this host.' },
+  EINVAL: { advice: 'bindAddress must be an address of the same family (IPv4 or IPv6) as the host.' },
 };
+
+const OF_THE_SETTINGS: readonly string[] = ['EADDRNOTAVAIL', 'EINVAL'];
 
 function connectFault(
   error: unknown,
@@ -134,7 +149,8 @@ function connectFault(
   const code = codeOf(error) ?? 'ECONNECT';
   if (code === 'ETIMEDOUT')
     return silence(where, addresses.length === 0 ? [options.host] : addresses, options);
-  return new Fault(code === 'EADDRNOTAVAIL' ? 'rejected' : 'unreachable', say(error, code, where, options), {
+  const kind = OF_THE_SETTINGS.includes(code) ? 'rejected' : 'unreachable';
+  return new Fault(kind, say(error, code, where, options), {
     code,
     cause: error,
     ...DIAGNOSES[code],
@@ -142,10 +158,15 @@ function connectFault(
 }
 
 function say(error: unknown, code: string, where: string, options: DirectOptions): string {
+  const { bindAddress } = options;
+  if (code === 'ENOTFOUND' && bindAddress !== undefined) {
+    return `the name ${options.host} does not exist, or has no IPv${isIPv6(bindAddress) ? 6 : 4} address to reach from ${bindAddress}`;
+  }
   if (code === 'ENOTFOUND') return `the name ${options.host} does not exist`;
   if (code === 'EAI_AGAIN') return `the name ${options.host} could not be resolved`;
   if (code === 'ECONNREFUSED') return `${where} refused the connection`;
   if (code === 'ECONNRESET') return `${where} reset the connection`;
-  if (code === 'EADDRNOTAVAIL') return `cannot connect from ${options.bindAddress ?? 'this address'}`;
+  if (OF_THE_SETTINGS.includes(code))
+    return `cannot connect to ${where} from ${bindAddress ?? 'this address'}`;
   return `cannot connect to ${where}: ${messageOf(error) || code}`;
 }

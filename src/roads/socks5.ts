@@ -5,9 +5,10 @@
  * By hand rather than by the package `socks`, whose errors carry the password and say in text what is a number.
  */
 
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 import { Fault } from '../sync/errors.ts';
 import { type Handshake, notAProxy } from './handshake.ts';
+import { bytesOf } from './ip.ts';
 import type { Target } from './proxy.ts';
 
 const VERSION = 5;
@@ -65,29 +66,14 @@ function loginFault(message: string, advice: string): Fault {
 }
 
 function addressOf({ host }: Target): Buffer {
-  if (isIPv4(host)) return Buffer.of(ADDRESS.ipv4, ...host.split('.').map(Number));
-  if (isIPv6(host)) return Buffer.concat([Buffer.of(ADDRESS.ipv6), bytesOfIpv6(host)]);
+  const family = isIP(host);
+  if (family !== 0) return Buffer.of(family === 4 ? ADDRESS.ipv4 : ADDRESS.ipv6, ...bytesOf(host));
   const name = Buffer.from(host);
   if (name.length > 255)
     throw new Fault('rejected', 'the name of the server is too long for a SOCKS proxy', {
       code: 'PROXY_TARGET',
     });
   return Buffer.concat([Buffer.of(ADDRESS.name, name.length), name]);
-}
-
-function bytesOfIpv6(address: string): Buffer {
-  // The URL parser writes it in its one short form: no dotted part, no zone.
-  const [head = '', tail] = new URL(`http://[${address.replace(/%.*/, '')}]`).hostname
-    .slice(1, -1)
-    .split('::');
-  const words = (text: string): readonly string[] => (text === '' ? [] : text.split(':'));
-  const before = words(head);
-  const after = tail === undefined ? [] : words(tail);
-  const zeros = new Array<string>(8 - before.length - after.length).fill('0');
-  const bytes = Buffer.alloc(16);
-  for (const [index, word] of [...before, ...zeros, ...after].entries())
-    bytes.writeUInt16BE(Number.parseInt(word, 16), 2 * index);
-  return bytes;
 }
 
 /** RFC 1928, section 6. */

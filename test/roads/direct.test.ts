@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, isIP, type LookupFunction } from 'node:net';
 import { describe, test } from 'node:test';
-import { directRoad } from '../../src/roads/direct.ts';
+import { type DirectOptions, directRoad } from '../../src/roads/direct.ts';
 import { hostPort } from '../../src/roads/road.ts';
 import { Fault } from '../../src/sync/errors.ts';
 import { hangingPort } from '../support/hanging-port.ts';
@@ -11,22 +11,69 @@ import { within } from '../support/until.ts';
 const calm = new AbortController().signal;
 const options = { host: '127.0.0.1', timeoutMs: 5_000, keepAliveMs: 15_000 };
 
+async function helloServer(host: string) {
+  const server = createServer((socket) => socket.end('hello')).listen(0, host);
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return {
+    port: address.port,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** What comes from a name with these addresses, in this order. */
+async function said(
+  addresses: readonly string[],
+  port: number,
+  more: Partial<DirectOptions> = {},
+): Promise<string> {
+  const lookup: LookupFunction = (_, { all, family }, answer) => {
+    const found = addresses.map((address) => ({ address, family: isIP(address) }));
+    const fit = found.filter((each) => !family || each.family === family);
+    const [first] = fit;
+    if (first === undefined) answer(Object.assign(new Error('none'), { code: 'ENOTFOUND' }), []);
+    else if (all === true) answer(null, fit);
+    else answer(null, first.address, first.family);
+  };
+  const road = directRoad({ ...options, timeoutMs: 20_000, host: 'name.example', port, lookup, ...more });
+  return String(Buffer.concat(await Array.fromAsync(await road.open(calm))));
+}
+
 describe('the direct road', () => {
   test('leads to a port, and tells of its steps', async () => {
-    const server = createServer((socket) => socket.end('hello'));
-    server.listen(0, '::');
-    await once(server, 'listening');
-    const address = server.address();
-    assert.ok(typeof address === 'object' && address !== null);
+    await using server = await helloServer('::');
     for (const host of ['127.0.0.1', '::1', 'localhost']) {
       const passed: string[] = [];
-      const road = directRoad({ ...options, host, port: address.port });
+      const road = directRoad({ ...options, host, port: server.port });
       const duplex = await road.open(calm, (step) => passed.push(step));
       assert.equal(String(Buffer.concat(await Array.fromAsync(duplex))), 'hello');
       assert.deepEqual(passed, ['name', 'tcp']);
     }
-    server.close();
-    await once(server, 'close');
+  });
+
+  test('tries the other address of a name where one is dead or refuses', async () => {
+    for (const both of [
+      ['127.0.0.1', '::1'],
+      ['::1', '127.0.0.1'],
+    ]) {
+      const [dead = '', alive = ''] = both;
+      await using server = await helloServer(alive);
+      const { port } = server;
+      assert.equal(await said(both, port), 'hello', 'where the first refuses');
+      await using _ = await hangingPort(dead, port);
+      assert.equal(
+        await within(20_000, 'the connect', said(both, port)),
+        'hello',
+        'where the first is silent',
+      );
+      const from = { bindAddress: alive };
+      assert.equal(await within(2_000, 'the connect', said(both, port, from)), 'hello', 'of one family only');
+      await assert.rejects(said([dead], port, from), /has no IPv. address to reach from/);
+    }
   });
 
   test('ends in time where packets are dropped, and says what that usually means', async () => {

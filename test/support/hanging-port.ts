@@ -15,11 +15,14 @@ export interface HangingPort extends AsyncDisposable {
 
 const LISTENER = `
   const server = require('node:net').createServer();
-  server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => process.stdout.write(server.address().port + '\\n'));
+  const [host, port] = process.argv.slice(-2);
+  server.listen({ port: Number(port), host, backlog: 1 }, () => process.stdout.write(server.address().port + '\\n'));
 `;
 
-export async function hangingPort(): Promise<HangingPort> {
-  const child = spawn(process.execPath, ['-e', LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function hangingPort(host = '127.0.0.1', port = 0): Promise<HangingPort> {
+  const child = spawn(process.execPath, ['-e', LISTENER, host, `${port}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const fillers: Socket[] = [];
   const stop = async (): Promise<void> => {
     for (const socket of fillers) socket.destroy();
@@ -29,7 +32,7 @@ export async function hangingPort(): Promise<HangingPort> {
     const [text] = await once(child.stdout, 'data');
     const port = Number(String(text));
     child.kill('SIGSTOP'); // it listens, and will never accept
-    while (await connects(port, fillers)) {
+    while (await connects(host, port, fillers)) {
       if (fillers.length > 64) throw new Error('the backlog never filled up');
     }
     return { port, [Symbol.asyncDispose]: stop };
@@ -40,8 +43,8 @@ export async function hangingPort(): Promise<HangingPort> {
 }
 
 /** Adds a connection; false when it hangs. */
-async function connects(port: number, fillers: Socket[]): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+async function connects(host: string, port: number, fillers: Socket[]): Promise<boolean> {
+  const socket = connect(port, host).on('error', () => undefined);
   fillers.push(socket);
   const connected = once(socket, 'connect').then(
     () => true,

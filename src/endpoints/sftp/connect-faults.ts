@@ -179,6 +179,7 @@ function cut(trouble: ConnectTrouble, said: string): Fault {
 
 const TURNED_AWAY = {
   means:
-    'A load balancer without a healthy target, a server that turns this address away for now (MaxStartups, penalties, fail2ban), or one that does not speak SSH.',
-  advice: 'Look at the health of the targets and at the log of sshd; try again in a minute.',
+    'A load balancer without a healthy target or with the PROXY protocol, a server that turns this address away for now (MaxStartups, penalties, fail2ban), or one that does not speak SSH.',
+  advice:
+    'Look at the health of the targets and at the log of sshd; try again in a minute. With the PROXY protocol, set proxyProtocol: v1 or v2.',
 } as const;

@@ -3,6 +3,7 @@
 import { commandRoad } from '../../roads/command.ts';
 import { directRoad } from '../../roads/direct.ts';
 import { proxyRoad } from '../../roads/proxy.ts';
+import { announced } from '../../roads/proxy-protocol.ts';
 import type { Road } from '../../roads/road.ts';
 import type { SftpSettings } from './settings.ts';
 
@@ -15,6 +16,7 @@ export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, str
     port,
     proxy,
     proxyCommand: command,
+    proxyProtocol,
     user,
   } = settings;
   if (command !== undefined) return commandRoad({ command, host, port, user, env });
@@ -23,9 +25,9 @@ export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, str
     keepAliveMs: Math.min(15_000, idleTimeout / 3),
     ...(bindAddress === undefined ? {} : { bindAddress }),
   };
-  return proxy === undefined
-    ? directRoad({ ...direct, host, port })
-    : proxyRoad({ proxy, host, port, direct });
+  if (proxy !== undefined) return proxyRoad({ proxy, host, port, direct });
+  const road = directRoad({ ...direct, host, port });
+  return proxyProtocol === undefined ? road : announced(road, proxyProtocol);
 }
 
 /** The steps of `ferry check` that this road passes. */

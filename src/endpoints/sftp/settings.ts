@@ -2,7 +2,8 @@
 
 import { z } from 'zod';
 import type { Values } from '../../config/values.ts';
-import { parseProxy } from '../../roads/proxy-address.ts';
+import { roadProblems, roadSettings } from './road-settings.ts';
+import { oneOrMore } from './values.ts';
 
 const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
 
@@ -21,21 +22,6 @@ const fingerprint = z
     FINGERPRINT,
     'a host key is written as ssh-keygen -l prints it: SHA256: and 43 characters; `ferry trust` writes it',
   );
-
-const oneOrMore = <Item extends z.ZodType>(item: Item) =>
-  z
-    .union([item, z.array(item)])
-    .transform((value): readonly z.output<Item>[] => (Array.isArray(value) ? value : [value]));
-
-const proxy = z.string().transform((text, context) => {
-  const found = parseProxy(text);
-  if (typeof found !== 'string') return found;
-  context.addIssue({ code: 'custom', message: found });
-  return z.NEVER;
-});
-
-/** Ways to get there of which one is enough. */
-const ROADS = ['via', 'proxyCommand', 'proxy'] as const;
 
 export function settings(values: Values) {
   return z
@@ -68,18 +54,8 @@ export function settings(values: Values) {
         .min(1)
         .optional()
         .describe('The name to look for in known_hosts, instead of host and port'),
-      bindAddress: z.string().min(1).optional().describe('Local address to connect from'),
       idleTimeout: values.duration.prefault('350s').describe('Of the load balancer in front'),
-      via: oneOrMore(z.string().min(1))
-        .default([])
-        .describe('Jump hosts, outermost first: other sftp endpoints'),
-      proxyCommand: z
-        .union([z.string().min(1), z.array(z.string()).min(1)])
-        .optional()
-        .describe('%h %p %r as in ssh_config; a list is started without a shell'),
-      proxy: proxy
-        .optional()
-        .describe('socks5://user:password@host:1080 or http://user:password@host:3128; it resolves the name'),
+      ...roadSettings,
       connections: z.int().min(1).max(64).default(4).describe('At most so many at once'),
       filesInFlight: z.int().min(1).max(1024).default(128).describe('On one connection'),
       connectTimeout: values.duration.prefault('20s').describe('From the name to a session that works'),
@@ -109,14 +85,7 @@ export function settings(values: Values) {
       }
       if (given.passphrase !== undefined && given.key.length === 0)
         problem('passphrase', 'a passphrase needs a key');
-      const [first, ...more] = ROADS.filter((road) => [given[road] ?? []].flat().length > 0);
-      for (const road of more) {
-        const remedy = first === 'via' ? `; ${road} in front of jump hosts belongs to the first of them` : '';
-        problem(road, `${first} and ${road} exclude each other${remedy}`);
-      }
-      if (given.bindAddress !== undefined && (first === 'via' || first === 'proxyCommand')) {
-        problem('bindAddress', `${first} decides where the connection comes from: bindAddress has no effect`);
-      }
+      roadProblems(given, problem);
     });
 }
 

@@ -140,7 +140,7 @@ describe('the way through a proxy command', () => {
       '%h:%p',
       '%r@%h',
     ];
-    for (const proxyCommand of [ssh, ssh.join(' ')]) {
+    for (const proxyCommand of [ssh, ssh.join(' '), { shell: `exec ${ssh.join(' ')} 2>/dev/null` }]) {
       const app = configured({ app: entryFor(sshd, { proxyCommand }) })('app');
       await using session = await app.connect(calm.signal);
       const source = generatedSource({ sizeBytes: 3_000_000 });
@@ -153,7 +153,7 @@ describe('the way through a proxy command', () => {
     await using sshd = await startSshd();
     const app = configured({
       app: entryFor(sshd, {
-        proxyCommand: 'echo "TargetNotConnected: i-0123 is not connected" >&2; exit 254',
+        proxyCommand: { shell: 'echo "TargetNotConnected: i-0123 is not connected" >&2; exit 254' },
       }),
     })('app');
     const fault = await within(15_000, 'the fault', rejection(app.connect(calm.signal)));

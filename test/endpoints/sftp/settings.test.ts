@@ -60,7 +60,14 @@ describe('the settings of an SFTP endpoint', () => {
     assert.match(problems({ ...road, proxyCommand: 'x' }).join(), /proxy: proxyCommand and proxy exclude/);
     assert.match(
       problems({ host: 'h', user: 'u', key: 'k', via: 'b', bindAddress: '::1' }).join(),
-      /bindAddress: via/,
+      /bindAddress: .* no effect with via/,
+    );
+    assert.match(problems({ ...road, proxyProtocol: 'v1' }).join(), /proxyProtocol: .* no effect with proxy/);
+    const command = { host: 'h', user: 'u', key: 'k', proxyCommand: 'nc %h %p 2>/dev/null' };
+    assert.match(problems(command).join(), /proxyCommand: .*without a shell.*shell: "…"/);
+    assert.match(
+      problems({ ...command, proxyCommand: 'nc', bindAddress: '::1' }).join(),
+      /bindAddress: .*proxyCommand/,
     );
     const bad = problems({ ...road, proxy: 'https://u:hush@p' }).join();
     assert.match(bad, /proxy: .*https/);
