@@ -59,10 +59,13 @@ function ensureNativeCrypto() {
   return `${slow}: ${reason.trim()}. To try again: ${again}`;
 }
 
-/** In a process of its own: a library that failed to load once may not load again in the same one. */
+/**
+ * In a process of its own: a library that failed to load once may not load again in the same one. One that was built
+ * without object-wrap.h would load, and abort the process later.
+ */
 function loads(folder) {
   const file = join(folder, 'build', 'Release', 'sshcrypto.node');
-  if (!existsSync(file)) return false;
+  if (!existsSync(file) || readFileSync(file).includes('RemoveEnvironmentCleanupHook')) return false;
   return (
     spawnSync(process.execPath, ['-e', `require(${JSON.stringify(file)})`], { stdio: 'ignore' }).status === 0
   );
@@ -80,9 +83,18 @@ function build(folder, nodeGyp) {
       encoding: 'utf8',
       timeout: 300_000,
       // node-gyp lets the environment win over its arguments, and npm puts a person's `nodedir` there.
-      env: { ...process.env, ...(hasHeaders(headers) ? { npm_config_nodedir: headers } : {}) },
+      env: {
+        ...process.env,
+        ...(hasHeaders(headers) ? { npm_config_nodedir: headers } : {}),
+        CXXFLAGS: `${process.env.CXXFLAGS ?? ''} -include ${objectWrap(folder)}`,
+      },
     },
   );
+}
+
+/** From where the compiler runs, so that a space in the path of the whole does not matter. */
+function objectWrap(folder) {
+  return relative(join(realpathSync(folder), 'build'), join(dirname(realpathSync(here)), 'object-wrap.h'));
 }
 
 function hasHeaders(root) {

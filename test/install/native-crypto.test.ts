@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -41,6 +41,18 @@ test('builds it for the Node that runs, whatever was there and whatever headers 
   assert.equal(ended.stderr + ended.stdout, '');
   assert.equal(ended.status, 0);
   assert.equal(loads(file), true);
+});
+
+test('rebuilds one whose ciphers, once collected, would abort the process', async () => {
+  await using folder = await temporaryFolder('install');
+  const file = await checkout(folder.path);
+  postinstall(folder.path, {});
+  assert.doesNotMatch(await readFile(file, 'latin1'), /RemoveEnvironmentCleanupHook/);
+  await appendFile(file, 'RemoveEnvironmentCleanupHook'); // it loads all the same
+  assert.equal(loads(file), true);
+  postinstall(folder.path, {});
+  assert.equal(loads(file), true);
+  assert.doesNotMatch(await readFile(file, 'latin1'), /RemoveEnvironmentCleanupHook/);
 });
 
 test('without a compiler it names what to install, in one line, and does not fail', async () => {
