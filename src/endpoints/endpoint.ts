@@ -106,6 +106,8 @@ export interface SourceReader extends AsyncDisposable {
    * @throws Fault `changed` when the file ends early, `transient` when it cannot be read
    */
   read(start: number, end: number, signal: AbortSignal): AsyncIterable<Buffer>;
+  /** A chunk that the caller needs no more: a later `read` may use its memory again. */
+  giveBack?(chunk: Buffer): void;
   /** The whole of a small file (at most `SMALL_BYTES`) in as few calls as the place allows. Same errors. */
   readAll(signal: AbortSignal): Promise<Buffer>;
   /** Looks again. @throws Fault `changed` when it is no longer the version that was opened, by path or by content. */

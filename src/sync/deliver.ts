@@ -134,6 +134,7 @@ function sourceAt(endpoint: string, source: SourceFile): SourceFile {
             rethrow(error);
           }
         },
+        giveBack: (chunk) => reader.giveBack?.(chunk),
         readAll: (readSignal) => reader.readAll(readSignal).catch(rethrow),
         recheck: (readSignal) => reader.recheck(readSignal).catch(rethrow),
         [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),

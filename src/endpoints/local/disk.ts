@@ -91,9 +91,13 @@ export class Disk implements Disposable {
     return lostBytes(names) ? namesOf(await this.#call(readdir(native(path), 'buffer'))) : names;
   }
 
-  /** As many bytes as there are, up to `length`. */
-  async read(fd: number, length: number, position: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafeSlow(length);
+  /** As many bytes as there are, up to `length`. @param buffer of that length, to read into */
+  async read(
+    fd: number,
+    length: number,
+    position: number,
+    buffer: Buffer = Buffer.allocUnsafeSlow(length),
+  ): Promise<Buffer> {
     let filled = 0;
     while (filled < length) {
       const { bytesRead } = await this.#call(read(fd, buffer, filled, length - filled, position + filled));

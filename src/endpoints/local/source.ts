@@ -42,10 +42,12 @@ async function open(disk: Disk, root: Root, path: FilePath, version: FileVersion
 }
 
 function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, fd: number): SourceReader {
+  const spare: Buffer[] = [];
   const readExactly = async (start: number, end: number): Promise<Buffer> => {
+    const length = end - start;
     try {
-      const bytes = await disk.read(fd, end - start, start);
-      if (bytes.length < end - start) throw changed(path);
+      const bytes = await disk.read(fd, length, start, length === CHUNK_BYTES ? spare.pop() : undefined);
+      if (bytes.length < length) throw changed(path);
       return bytes;
     } catch (error) {
       throw sourceFault(disk, error, path);
@@ -77,6 +79,9 @@ function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, 
 
   return {
     read: (start, end, signal) => ahead(tracked, start, end, signal, disk),
+    giveBack: (chunk) => {
+      if (chunk.length === CHUNK_BYTES && spare.length < AHEAD) spare.push(chunk);
+    },
     readAll: (signal) => disk.bounded(signal, () => tracked(0, version.sizeBytes)),
     // While the file is open no other can get its inode: the name's own version says it all.
     recheck: (signal) =>

@@ -16,6 +16,7 @@ import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
 import type { Login } from './login.ts';
 import { passwordExpired } from './login-faults.ts';
 import { agreed, KEX, type Offers, OPENING_BYTES, offersIn } from './offers.ts';
+import { reusePacketMemory } from './packet-memory.ts';
 import { CIPHERS, type SftpSettings } from './settings.ts';
 import { speaksTls } from './stranger.ts';
 import { tlsFault } from './stranger-faults.ts';
@@ -111,6 +112,7 @@ function converse(
   return new Promise((resolve, reject) => {
     const wrapper = plan.sftp ? new SftpClient(plan.name, {}) : undefined;
     const client = wrapper?.client ?? new Client();
+    reusePacketMemory(client, sock);
     let settled = false;
 
     const fail = (error: unknown): void => {

@@ -103,6 +103,7 @@ class LargeUpload {
         const segment = { start: at, end: at + chunk.length };
         this.#write(lane, chunk, segment, this.#acked.sent(segment));
         hash.update(chunk);
+        reader.giveBack?.(chunk);
         at = segment.end;
       }
     } finally {
@@ -124,7 +125,7 @@ class LargeUpload {
 
   #write(lane: Lane, chunk: Buffer, segment: Segment, confirmed: () => void): void {
     const { wire, window } = lane.remote;
-    const { length } = chunk; // what follows must not hold the chunk itself until it is confirmed
+    const { length } = chunk; // what follows must not hold the chunk itself: it is given back
     const writes = [...pieces(wire, chunk)].map(([offset, piece]) =>
       wire.write(lane.handle, piece, segment.start + offset),
     );

@@ -11,6 +11,7 @@ import { Fault } from '../../sync/errors.ts';
 import { type FilePath, isUtf8, printable } from '../../sync/names.ts';
 import { ByteNames, type Field, REQUEST } from './byte-names.ts';
 import type { Done, Link } from './link.ts';
+import { WriteRequests } from './write-request.ts';
 
 /** pflags of OPEN. */
 export const FLAG = { read: 1, write: 2, create: 8, truncate: 16, exclusive: 32 } as const;
@@ -49,6 +50,8 @@ const Learned = z.looseObject({
 
 /** U+FFFD: ssh2 puts it where bytes are not UTF-8 (and a name may really hold it). */
 const UNDECODED = '\ufffd';
+/** From here on a copy of the data costs more than a packet of its own for what goes before it. */
+const UNCOPIED_BYTES = 64 * 1024;
 
 export class Wire {
   readonly extensions: Readonly<Record<string, string>>;
@@ -59,6 +62,7 @@ export class Wire {
   readonly link: Link;
   readonly #sftp: SFTPWrapper;
   readonly #bytes: ByteNames | undefined;
+  readonly #writes: WriteRequests | undefined;
 
   constructor(sftp: SFTPWrapper, link: Link) {
     const learned = Learned.parse(sftp);
@@ -70,6 +74,7 @@ export class Wire {
     this.link = link;
     this.#sftp = sftp;
     this.#bytes = ByteNames.over(sftp);
+    this.#writes = WriteRequests.over(sftp);
   }
 
   get byteNames(): boolean {
@@ -86,9 +91,12 @@ export class Wire {
     return this.#ask((done) => this.#sftp.close(handle, only(done)));
   }
 
-  /** At most `maxWrite` bytes. */
+  /** At most `maxWrite` bytes, which are the caller's again when this returns. */
   write(handle: Handle, data: Buffer, position: number): Promise<void> {
-    return this.#ask((done) => this.#sftp.write(handle, data, 0, data.length, position, only(done)));
+    return this.#ask((done) => {
+      const sent = data.length >= UNCOPIED_BYTES && this.#writes?.write(handle, data, position, done);
+      if (!sent) this.#sftp.write(handle, data, 0, data.length, position, only(done));
+    });
   }
 
   /** Up to `length` bytes (at most `maxRead`), fewer at the end of the file or when the server pleases; none at the end. */
