@@ -13,7 +13,8 @@ import { contentOf, sha256Of } from './files.ts';
 import { startRedis } from './redis.ts';
 import { until } from './until.ts';
 
-const SIZES = [0, 1, 4_096, 300_000, 3_000_000];
+const SIZES = [0, 1, 4_096, 300_000];
+const LARGEST = 3_000_000;
 
 /** Where the files go, and how to see what is there. */
 export interface CrashSite {
@@ -21,6 +22,8 @@ export interface CrashSite {
   readonly endpoint: Readonly<Record<string, unknown>>;
   /** The folder on it that the job delivers to; it holds nothing yet. */
   readonly path: string;
+  /** Besides small ones, the largest file is so large: for an endpoint that sends large ones in another way. */
+  readonly largestBytes?: number;
   /** For Ferry, besides its own: an SDK's credentials. */
   readonly env?: Readonly<Record<string, string>>;
   /** Names of all that lies in the folder, finished or not. */
@@ -45,7 +48,10 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
   const expected = new Map<string, string>();
 
   const dropping = new AbortController();
-  const drops = drop(home.outbox, expected, dropping.signal);
+  const drops = drop(home.outbox, expected, {
+    largest: site.largestBytes ?? LARGEST,
+    signal: dropping.signal,
+  });
   for (let kill = 0; kill < kills; kill += 1) {
     const worker = home.start(['start'], env);
     await untilKill(worker, kill);
@@ -91,10 +97,15 @@ async function untilKill(worker: Running, kill: number): Promise<void> {
 }
 
 /** Drops files of all sizes until it is told to stop: some written in place, some renamed in. */
-async function drop(outbox: string, expected: Map<string, string>, signal: AbortSignal): Promise<void> {
+async function drop(
+  outbox: string,
+  expected: Map<string, string>,
+  { largest, signal }: { readonly largest: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const sizes = [...SIZES, largest];
   for (let n = 0; !signal.aborted; n += 1) {
     const name = `drop-${n}.bin`;
-    const content = contentOf(name, 0, SIZES[n % SIZES.length] ?? 0);
+    const content = contentOf(name, 0, sizes[n % sizes.length] ?? 0);
     expected.set(name, sha256Of(content));
     if (n % 2 === 0) await writeFile(join(outbox, name), content);
     else {

@@ -10,7 +10,7 @@ import { type ContractSetup, type Outside, outsideOf } from '../../contract/endp
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { sha256Of } from '../../support/files.ts';
 import type { S3Double } from '../../support/s3-double.ts';
-import { type S3User, startS3Server } from '../../support/s3-server.ts';
+import { type S3Server, type S3User, startS3Server } from '../../support/s3-server.ts';
 
 export type EndpointOptions = Partial<EndpointContext>;
 
@@ -27,17 +27,21 @@ export function s3(entry: object, options: EndpointOptions = {}): S3Endpoint {
   });
 }
 
-/** Puts credentials where the SDK's chain looks first. A test file is a process of its own. */
+/** Where the SDK's chain looks first, and nothing of the user who runs the tests. */
+function credentialsEnv(user: S3User): Readonly<Record<string, string>> {
+  return {
+    AWS_ACCESS_KEY_ID: user.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: user.secretAccessKey,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: '/nonexistent',
+    AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
+  };
+}
+
+/** In this process. A test file is a process of its own. */
 export function useCredentials(user: S3User): void {
-  process.env.AWS_ACCESS_KEY_ID = user.accessKeyId;
-  process.env.AWS_SECRET_ACCESS_KEY = user.secretAccessKey;
-  delete process.env.AWS_SESSION_TOKEN;
-  delete process.env.AWS_PROFILE;
-  process.env.AWS_EC2_METADATA_DISABLED = 'true';
-  // Nothing of the user who runs the tests.
-  process.env.AWS_CONFIG_FILE = '/nonexistent';
-  process.env.AWS_SHARED_CREDENTIALS_FILE = '/nonexistent';
-  delete process.env.AWS_CA_BUNDLE;
+  for (const name of ['AWS_SESSION_TOKEN', 'AWS_PROFILE', 'AWS_CA_BUNDLE']) delete process.env[name];
+  Object.assign(process.env, credentialsEnv(user));
 }
 
 export function plainClient(url: string, user: S3User, more: S3ClientConfig = {}): S3 {
@@ -131,13 +135,33 @@ export { outsideOf };
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const NOT_IN_XML = /[\0-\x08\x0b\x0c\x0e-\x1f]/;
 
+export interface BucketSite extends AsyncDisposable {
+  readonly server: S3Server;
+  readonly client: S3;
+  /** For Ferry as a process of its own. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** radosgw with an empty bucket. */
+export async function bucketSite(): Promise<BucketSite> {
+  await using undo = new AsyncDisposableStack();
+  const server = undo.use(await startS3Server());
+  const client = undo.adopt(plainClient(server.url, server.user), (made) => made.destroy());
+  await client.createBucket({ Bucket: BUCKET });
+  const owned = undo.move();
+  return {
+    server,
+    client,
+    env: credentialsEnv(server.user),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
 /** What the contract suite needs, on radosgw. */
 export async function contractSetup(entry: object = {}): Promise<ContractSetup> {
   await using undo = new AsyncDisposableStack();
-  const server = undo.use(await startS3Server());
+  const { server, client } = undo.use(await bucketSite());
   useCredentials(server.user);
-  const client = undo.adopt(plainClient(server.url, server.user), (made) => made.destroy());
-  await client.createBucket({ Bucket: BUCKET });
   await forbid(client, 'data/closed/*');
   const proxy = undo.use(await startFaultProxy({ port: server.port }));
   const outside = outsideOfBucket(client, BUCKET, 'data/');
