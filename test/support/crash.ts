@@ -82,8 +82,13 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
   assert.deepEqual([...names].sort(), [...expected.keys()].sort(), 'nothing else lies there');
   const history = (await home.ferry(['history', '--json'])).lines();
   for (const [name, sha256] of expected) {
-    const delivered = history.filter((row) => row.path === name && row.state === 'delivered');
-    assert.equal(delivered.length, 1, `${name} is delivered once in the ledger`);
+    const rows = history.filter((row) => row.path === name);
+    const delivered = rows.filter((row) => row.state === 'delivered');
+    assert.equal(
+      delivered.length,
+      1,
+      `${name} is delivered once in the ledger, which has ${JSON.stringify(rows)}`,
+    );
     assert.equal(delivered[0]?.sha256, sha256);
   }
 }
