@@ -183,7 +183,9 @@ function inWords(tally: Tally, seconds: number): string {
   ];
   if (failed > 0) {
     const before = failedBefore > 0 ? ` (${failedBefore} before this run)` : '';
-    parts.push(`${failed} failed${before}; \`ferry history --job ${tally.job} --state failed\` says why`);
+    parts.push(
+      `${failed} failed${before}: \`ferry history --job ${tally.job} --state failed\` says why, \`ferry retry --job ${tally.job}\` sends again`,
+    );
   }
   if (unseen > 0) parts.push(`${unseen} could not be looked at`);
   if (skipped > unseen) parts.push(`${skipped - unseen} skipped`);

@@ -40,6 +40,7 @@ export interface Resolved {
 }
 
 const MAX_SECRET_BYTES = 1024 * 1024;
+const REMEDY = 'name a file that holds the value and nothing else';
 const HOW = 'write ${env:NAME} or ${file:/path}, or $${ for a plain ${';
 const UNCLOSED: Advice = { message: '"${" without a closing "}"', remedy: HOW };
 
@@ -149,7 +150,7 @@ class Walk {
   }
 
   async #file(name: string, raw: string, path: Path): Promise<string | Advice> {
-    if (name === '') return { message: `${raw} names no file` };
+    if (name === '') return { message: `${raw} names no file`, remedy: HOW };
     const file = name.startsWith('~/')
       ? resolve(this.#options.home, name.slice(2))
       : resolve(this.#options.base, name);
@@ -157,15 +158,16 @@ class Walk {
     try {
       await using handle = await open(file, 'r');
       const found = await handle.stat();
-      if (!found.isFile()) return { message: `${raw}: this is not a file` };
+      if (!found.isFile()) return { message: `${raw}: this is not a file`, remedy: REMEDY };
       if (found.size > MAX_SECRET_BYTES)
-        return { message: `${raw}: this file is too large for a value (over 1 MiB)` };
+        return { message: `${raw}: this file is too large for a value (over 1 MiB)`, remedy: REMEDY };
       if (isOpen(file, found.mode)) this.#warnReadable(raw, name, path);
       const text = new TextDecoder('utf-8', { fatal: true }).decode(await handle.readFile());
       const value = text.replace(/\r?\n$/, '');
-      return value === '' ? { message: `${raw}: the file is empty` } : value;
+      return value === '' ? { message: `${raw}: the file is empty`, remedy: 'put the value into it' } : value;
     } catch (error) {
-      return { message: `${raw}: ${whyUnreadable(error)}`, ...whereItWouldBe(name, file) };
+      const remedy = name === file ? REMEDY : `looked for it at ${file}`;
+      return { message: `${raw}: ${whyUnreadable(error)}`, remedy };
     }
   }
 
@@ -176,10 +178,6 @@ class Walk {
       remedy: `chmod 600 ${name}`,
     });
   }
-}
-
-function whereItWouldBe(name: string, file: string): { remedy?: string } {
-  return name === file ? {} : { remedy: `looked for it at ${file}` };
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

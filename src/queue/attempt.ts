@@ -134,7 +134,8 @@ export class Attempts {
     });
     judged(verdict, fault);
     if (!(await this.#settle(delivery, verdict.outcome, startedAtMs, signal))) return { entry: 'drop' };
-    this.#tell(ledger.get(delivery.id) ?? delivery, verdict, fault);
+    const told = verdict.outcome.state === 'failed' ? verdict.outcome.fault : fault;
+    this.#tell(ledger.get(delivery.id) ?? delivery, verdict, told);
     if (verdict.rescan) onChanged(delivery);
     return nextOf(verdict, fault);
   }

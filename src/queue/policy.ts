@@ -4,7 +4,7 @@
  */
 
 import type { Delivery, Outcome } from '../sync/delivery.ts';
-import { type Fault, isEndpointFault } from '../sync/errors.ts';
+import { type Fault, faultWithNext, isEndpointFault } from '../sync/errors.ts';
 import { isUnmounted } from '../sync/mounts.ts';
 
 export interface RetrySettings {
@@ -43,6 +43,7 @@ export const FREE_CUTS = 10;
 /** A file that was cut goes again after about so long (the endpoint's gate is what really waits). */
 const CUT_DELAY_MS = 500;
 const MAX_CUT_DELAY_MS = 10_000;
+const HOW_IT_GOES_ON = '`ferry retry` sends it again when that is mended.';
 /** A source that cannot be reached is asked again after about so long. */
 const SOURCE_DELAY_MS = 5_000;
 /** What was aborted while nobody stops Ferry (a lost lock, a job that is gone) is not taken again at once. */
@@ -70,7 +71,7 @@ export function judge(circumstances: Circumstances): Verdict {
       };
     case 'permanent':
       return {
-        outcome: { state: 'failed', fault, leftover: true },
+        outcome: failed(fault),
         entry: 'bury',
         endpoint: undefined,
         rescan: false,
@@ -114,8 +115,7 @@ export function backoffMs(nth: number, firstMs: number, maxMs: number, random: (
 function tryAgain(circumstances: Circumstances, endpoint: Verdict['endpoint']): Verdict {
   const { fault, delivery, retry, full, nowMs, random } = circumstances;
   const nth = delivery.attempts + 1;
-  if (nth >= retry.attempts)
-    return { outcome: { state: 'failed', fault, leftover: true }, entry: 'bury', endpoint, rescan: false };
+  if (nth >= retry.attempts) return { outcome: failed(fault), entry: 'bury', endpoint, rescan: false };
   const nextAtMs = nowMs + backoffMs(nth, retry.delayMs, retry.maxDelayMs, random);
   return {
     outcome: { state: full ? 'due' : 'queued', fault, counts: true, nextAtMs },
@@ -123,6 +123,12 @@ function tryAgain(circumstances: Circumstances, endpoint: Verdict['endpoint']): 
     endpoint,
     rescan: false,
   };
+}
+
+/** It waits for a person, who has to know how it goes on. */
+function failed(fault: Fault): Extract<Outcome, { state: 'failed' }> {
+  const isSaid = fault.advice?.includes('ferry retry') === true;
+  return { state: 'failed', fault: isSaid ? fault : faultWithNext(fault, HOW_IT_GOES_ON), leftover: true };
 }
 
 /** The source's endpoint is in trouble, which its scans tell; the destination has nothing to do with it. */

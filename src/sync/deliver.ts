@@ -160,6 +160,6 @@ function assertWhole(delivery: Delivery, receipt: Receipt): void {
   if (receipt.sizeBytes === delivery.version.sizeBytes) return;
   throw new Fault('transient', `${receipt.sizeBytes} bytes arrived of ${delivery.version.sizeBytes}`, {
     code: 'SIZE_MISMATCH',
-    advice: 'Ferry sends it again. If it repeats, something between here and there changes files.',
+    advice: 'If it repeats, something between here and there changes files.',
   });
 }

@@ -100,13 +100,23 @@ export function throwIfAborted(signal: AbortSignal): void {
 /** The same fault, with the endpoint that it came from. */
 export function faultAt(endpoint: string, fault: Fault): Fault {
   if (!isEndpointFault(fault) || fault.endpoint !== undefined) return fault;
-  const { cause, code, during, kind, means, message, next } = fault;
+  return changed(fault, { endpoint });
+}
+
+/** The same fault, with one more thing to do. */
+export function faultWithNext(fault: Fault, then: string): Fault {
+  return changed(fault, { advice: fault.next === undefined ? then : `${fault.next} ${then}` });
+}
+
+function changed(fault: Fault, changes: FaultOptions): Fault {
+  const { cause, code, during, endpoint, kind, means, message, next } = fault;
   return new Fault(kind, message, {
-    endpoint,
     cause,
     ...(means === undefined ? {} : { means }),
     ...(next === undefined ? {} : { advice: next }),
     ...(code === undefined ? {} : { code }),
     ...(during === undefined ? {} : { during }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...changes,
   });
 }

@@ -86,13 +86,13 @@ describe('references', () => {
       'typo: ${evn:A} is not a reference; did you mean "env"?',
       `strange: "\${…}" is not a reference; ${how}`,
       `open: "\${" without a closing "}"; ${how}`,
-      'missing: ${file:/nowhere/secret}: there is no such file; undefined',
+      'missing: ${file:/nowhere/secret}: there is no such file; name a file that holds the value and nothing else',
       `relative: \${file:secret}: there is no such file; looked for it at ${folder.path}/secret`,
-      `folder: \${file:.}: this is not a file; undefined`,
-      'blank: ${file:} names no file; undefined',
-      'nothing: ${file:empty}: the file is empty; undefined',
+      `folder: \${file:.}: this is not a file; name a file that holds the value and nothing else`,
+      `blank: \${file:} names no file; ${how}`,
+      'nothing: ${file:empty}: the file is empty; put the value into it',
       `binary: \${file:binary}: it is not UTF-8 text; looked for it at ${folder.path}/binary`,
-      'large: ${file:large}: this file is too large for a value (over 1 MiB); undefined',
+      'large: ${file:large}: this file is too large for a value (over 1 MiB); name a file that holds the value and nothing else',
     ]);
     assert.equal((data as Record<string, unknown>).unset, '${env:APP_KEY_PAS}');
   });

@@ -33,8 +33,21 @@ test('a passing fault counts and is tried again until the attempts are used up',
     rescan: false,
   });
   assert.equal(after(2).outcome.state, 'queued');
-  assert.deepEqual(after(3).outcome, { state: 'failed', fault: transient, leftover: true });
-  assert.equal(after(3).entry, 'bury');
+  const { entry, outcome } = after(3);
+  assert.ok(outcome.state === 'failed' && outcome.leftover);
+  assert.deepEqual([outcome.fault.kind, outcome.fault.message], ['transient', transient.message]);
+  assert.equal(entry, 'bury');
+});
+
+test('what waits for a person says how it goes on, once', () => {
+  const adviceOf = (advice?: string) => {
+    const given = new Fault('permanent', 'x', advice === undefined ? {} : { advice, means: 'So.' });
+    const { outcome } = judge({ ...circumstances, fault: given });
+    return outcome.state === 'failed' ? outcome.fault.advice : undefined;
+  };
+  assert.equal(adviceOf(), '`ferry retry` sends it again when that is mended.');
+  assert.equal(adviceOf('Do.'), 'So. Do. `ferry retry` sends it again when that is mended.');
+  assert.equal(adviceOf('Do, then `ferry retry`.'), 'So. Do, then `ferry retry`.');
 });
 
 test('where the queue is full, a later try waits in the ledger', () => {

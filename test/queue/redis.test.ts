@@ -1,7 +1,6 @@
 /** A shared Redis: which ones are refused and how, and what becomes of deliveries when it goes away or is emptied. */
 
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLedger } from '../../src/ledger/sqlite.ts';
@@ -11,7 +10,7 @@ import { Schedules } from '../../src/queue/schedules.ts';
 import { Fault } from '../../src/sync/errors.ts';
 import { Events } from '../../src/sync/events.ts';
 import { freePort } from '../support/ports.ts';
-import { startRedis } from '../support/redis.ts';
+import { startOldRedis, startRedis } from '../support/redis.ts';
 import { until, within } from '../support/until.ts';
 import { makeHome, makeRig, openTestBackend } from './support.ts';
 
@@ -243,27 +242,7 @@ test('a stop that nobody listens to is bounded all the same', async () => {
   await using rig = await makeRig({ backend, concurrency: 1, send: () => deaf });
   rig.owe(2);
   await until('one to be sending', () => rig.files('sending') === 1);
-  await within(15_000, 'the stop', rig.deliveries.stop({ deadlineMs: 100 }));
+  await within(30_000, 'the stop', rig.deliveries.stop({ deadlineMs: 100 }));
   assert.equal(rig.files('due'), 1);
   end();
 });
-
-/** Says what an old Redis would, in RESP2. */
-async function startOldRedis(version: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const port = await freePort();
-  const server: Server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.on('data', (data) => {
-      for (const [, command] of String(data).matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) {
-        const info = `# Server\r\nredis_version:${version}\r\nmaxmemory_policy:noeviction\r\n`;
-        if (command?.toLowerCase() === 'info') socket.write(`$${info.length}\r\n${info}\r\n`);
-        else socket.write(`-ERR unknown command '${command}'\r\n`);
-      }
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
-  };
-}

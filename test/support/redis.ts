@@ -1,6 +1,7 @@
 /** A real Redis server on loopback for a test: can be emptied, stopped, and started again on the same port. */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:net';
 import { promisify } from 'node:util';
 import { freePort, isServed } from './ports.ts';
 import { killTree } from './processes.ts';
@@ -59,5 +60,25 @@ export async function startRedis(...options: readonly string[]): Promise<TestRed
     start,
     cli,
     [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** Says what an old Redis would, in RESP2. */
+export async function startOldRedis(version: string): Promise<AsyncDisposable & { readonly url: string }> {
+  const port = await freePort();
+  const server: Server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      for (const [, command] of String(data).matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) {
+        const info = `# Server\r\nredis_version:${version}\r\nmaxmemory_policy:noeviction\r\n`;
+        if (command?.toLowerCase() === 'info') socket.write(`$${info.length}\r\n${info}\r\n`);
+        else socket.write(`-ERR unknown command '${command}'\r\n`);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }

@@ -79,7 +79,7 @@ export function replyFault(reply: Reply, doing: string, path: FilePath, name: st
     );
   }
   if (code === 452 || code === 552 || /no space|disk (?:is )?full|quota|storage/i.test(text)) {
-    return make('transient', 'ENOSPC', 'Make room on the server (disk or quota); Ferry tries again.');
+    return make('transient', 'ENOSPC', 'Make room on the server (disk or quota).');
   }
   if (code === 521 || code === 533 || code === 534 || code === 536 || code === 522) {
     return make(
@@ -154,8 +154,7 @@ export function sizeFault(path: FilePath, name: string, seen: number | undefined
   const there = seen === undefined ? 'is not there' : `has ${seen} bytes there`;
   return new Fault('transient', `${name}: ${printable(path)} ${there}, after ${sent} were sent`, {
     code: 'SIZE_MISMATCH',
-    advice:
-      'The server lost or added bytes; Ferry sends it again. If it repeats, look at its disk and its log.',
+    advice: 'The server lost or added bytes. If it repeats, look at its disk and its log.',
   });
 }
 

@@ -234,7 +234,7 @@ class Sending implements AsyncDisposable {
       `${this.#connection.name}: what arrived for ${printable(this.#job.path)} is not what was sent`,
       {
         code: 'CHECKSUM_MISMATCH',
-        advice: 'Ferry sends it again. If it repeats, look at the disk and the memory of the server.',
+        advice: 'If it repeats, look at the disk and the memory of the server.',
       },
     );
   }

@@ -12,7 +12,7 @@ interface Meaning {
 const NO_ROOM: Meaning = {
   kind: 'transient',
   words: 'the disk is full',
-  advice: 'Make room there, or raise the quota; Ferry tries again by itself.',
+  advice: 'Make room there, or raise the quota.',
 };
 const NO_PERMISSION: Meaning = {
   kind: 'permanent',

@@ -174,6 +174,6 @@ export async function hashTo(disk: Disk, fd: number, bytes: number, hash: Hash):
 function mismatch(words: string): Fault {
   return new Fault('transient', words, {
     code: 'VERIFY',
-    advice: 'Ferry sends it again. If it repeats, check the disk and the share that it lies on.',
+    advice: 'If it repeats, check the disk and the share that it lies on.',
   });
 }

@@ -88,7 +88,7 @@ export const ANSWERED: readonly Rule[] = [
     kind: 'transient',
     code: 'ENOSPC',
     why: ({ said }) => `there is no room left (${said})`,
-    advice: 'Make room there, or have the quota raised; Ferry tries again.',
+    advice: 'Make room there, or have the quota raised.',
   },
   {
     codes: /^(AccessDenied|AllAccessDisabled|Forbidden|AccountProblem|UnauthorizedAccess)$/,
@@ -113,7 +113,7 @@ export const ANSWERED: readonly Rule[] = [
     code: 'CHECKSUM_MISMATCH',
     why: ({ answer }) => `what arrived is not what was sent (${answer.code})`,
     advice:
-      'Ferry sends it again. If it repeats, look at the memory of this host and at what lies between here and S3.',
+      'If it repeats, look at the memory of this host and at what lies between here and S3.',
   },
   {
     codes: /^EntityTooLarge$/,

@@ -75,7 +75,7 @@ async function broken(
     {
       code: 'SIZE_MISMATCH',
       advice:
-        'Ferry sends it again. If it repeats, the server does not understand something: checksums: when_required, or forcePathStyle.',
+        'If it repeats, the server does not understand something: checksums: when_required, or forcePathStyle.',
     },
   );
 }

@@ -71,7 +71,7 @@ export function diskFullFault(doing: string, path: FilePath, endpoint: string, c
   return new Fault('transient', `${endpoint}: cannot ${doing} ${printable(path)}: the remote disk is full`, {
     code: 'ENOSPC',
     cause,
-    advice: 'Make room on the server; Ferry tries again.',
+    advice: 'Make room on the server.',
   });
 }
 

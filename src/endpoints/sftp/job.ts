@@ -68,8 +68,7 @@ export function shortFault(job: Job, seen: number): Fault {
     `${remote.name}: ${printable(path)} has ${seen} bytes there instead of ${sizeBytes}`,
     {
       code: 'SIZE_MISMATCH',
-      advice:
-        'The server lost or added bytes; Ferry sends it again. If it repeats, look at its disk and its log.',
+      advice: 'The server lost or added bytes. If it repeats, look at its disk and its log.',
     },
   );
 }

@@ -47,8 +47,7 @@ async function afterRefusal(
     throw new Fault('transient', `${remote.name}: the temporary of ${printable(path)} is gone`, {
       code: 'TEMPORARY_GONE',
       cause: error,
-      advice:
-        'Ferry sends it again. If it repeats, something there removes hidden files, or another Ferry delivers the same.',
+      advice: 'If it repeats, something there removes hidden files, or another Ferry delivers the same.',
     });
   }
   const there = await lookAt(remote, path);

@@ -56,7 +56,7 @@ export async function verify(job: Job, path: FilePath, { sha256 }: Uploaded): Pr
     `${remote.name}: what arrived for ${printable(job.path)} is not what was sent`,
     {
       code: 'CHECKSUM_MISMATCH',
-      advice: 'Ferry sends it again. If it repeats, look at the disk and the memory of the server.',
+      advice: 'If it repeats, look at the disk and the memory of the server.',
     },
   );
 }
