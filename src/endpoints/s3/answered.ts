@@ -112,8 +112,7 @@ export const ANSWERED: readonly Rule[] = [
     kind: 'transient',
     code: 'CHECKSUM_MISMATCH',
     why: ({ answer }) => `what arrived is not what was sent (${answer.code})`,
-    advice:
-      'If it repeats, look at the memory of this host and at what lies between here and S3.',
+    advice: 'If it repeats, look at the memory of this host and at what lies between here and S3.',
   },
   {
     codes: /^EntityTooLarge$/,
