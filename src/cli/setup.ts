@@ -82,9 +82,21 @@ export async function openSetup(cli: Cli, names: readonly string[]): Promise<Set
   return { ...read, ...parts, [Symbol.asyncDispose]: () => owner.disposeAsync() };
 }
 
-/** Every secret that the configuration gave us, so that nothing can print it. */
-export function secretsOf(config: Config, secrets: Secrets): void {
+/** Every secret that the configuration and the environment gave us, so that nothing can print it. */
+export function secretsOf(cli: Cli, config: Config, secrets: Secrets): void {
+  const { httpToken, redisUrl } = cli.settings;
+  if (httpToken !== undefined) secrets.add(httpToken);
+  const password = redisUrl === undefined ? undefined : /^\w+:\/\/[^@/]*?:(.*)@/.exec(redisUrl)?.[1];
+  if (password !== undefined) for (const form of [password, decoded(password)]) secrets.add(form);
   for (const { settings } of config.endpoints.values()) collect(settings, secrets);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function collect(settings: unknown, secrets: Secrets): void {

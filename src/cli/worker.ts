@@ -64,7 +64,7 @@ export class Worker implements AsyncDisposable {
   static async open(options: WorkerOptions): Promise<Worker> {
     const { cli, events, loaded, secrets } = options;
     await using undo = new AsyncDisposableStack();
-    secretsOf(loaded.config, secrets);
+    secretsOf(cli, loaded.config, secrets);
     const { ledger, endpoints } = openParts(cli, loaded.config, undo, (endpoint, message) =>
       options.log.warn({ endpoint }, message),
     );
@@ -270,7 +270,7 @@ export class Worker implements AsyncDisposable {
     const { endpoints, engine, schedules, sources } = this.#parts;
     const loaded = await loadJobs(cli);
     const config = keepBroken(loaded, this.#config);
-    secretsOf(config, secrets);
+    secretsOf(cli, config, secrets);
     this.#problems = loaded.problems.length === 0 ? undefined : formatProblems(loaded.problems);
     this.#config = config;
     const changed = endpoints.update(config.endpoints);
