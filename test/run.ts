@@ -56,6 +56,7 @@ async function runAll(files: readonly string[], stop: AbortSignal): Promise<read
       const verdict =
         result.failed === 0 ? `${result.passed} ok` : `${result.failed} FAILED, ${result.passed} ok`;
       console.log(`${result.seconds.toFixed(1).padStart(6)} s  ${result.name}  ${verdict}`);
+      for (const note of result.notes) console.log(`          ${note}`);
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));

@@ -49,7 +49,11 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       ...from(options.bindAddress),
       ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
     });
+    const named = (): void => {
+      if (addresses.length > 0) passed?.('name', addresses.join(', '));
+    };
     const fail = (fault: unknown): void => {
+      named();
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       socket.destroy();
@@ -65,7 +69,7 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
     socket.once('connect', () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
-      passed?.('name', addresses.length === 0 ? options.host : addresses.join(', '));
+      named();
       passed?.('tcp', `connected to ${hostPort(socket.remoteAddress ?? options.host, options.port)}`);
       resolve(socket);
     });

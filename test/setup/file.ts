@@ -8,6 +8,8 @@ import { makeSandbox } from './leftovers.ts';
 
 const TEST_TIMEOUT_MS = 10 * 60_000;
 const FILE_TIMEOUT_MS = 20 * 60_000;
+/** A test's diagnostic that begins so is shown whether it passes or not. */
+const NOTE = 'note: ';
 
 export interface FileResult {
   /** As a person would write it. */
@@ -18,6 +20,8 @@ export interface FileResult {
   readonly seconds: number;
   /** What a person needs to see of the failures. */
   readonly report: string;
+  /** What tests have to say when they pass, too: how they were run, what they counted. */
+  readonly notes: readonly string[];
 }
 
 /** @param stop ends the file's process; what it leaves is cleared all the same */
@@ -26,6 +30,7 @@ export async function runFile(file: string, root: string, stop: AbortSignal): Pr
   const sandbox = makeSandbox();
   const troubles: string[] = [];
   const output: string[] = [];
+  const notes: string[] = [];
   const start = performance.now();
   let passed = 0;
   let failed = 0;
@@ -56,8 +61,11 @@ export async function runFile(file: string, root: string, stop: AbortSignal): Pr
   for await (const event of events) {
     if (event.type === 'test:stdout' || event.type === 'test:stderr') output.push(event.data.message);
     // The runner's own totals belong to no file.
-    if (event.type === 'test:diagnostic' && event.data.file !== undefined)
-      output.push(`${event.data.message}\n`);
+    if (event.type === 'test:diagnostic' && event.data.file !== undefined) {
+      const { message } = event.data;
+      if (message.startsWith(NOTE)) notes.push(message.slice(NOTE.length));
+      else output.push(`${message}\n`);
+    }
     if (event.type === 'test:fail') failure(event.data);
     if (event.type === 'test:summary' && event.data.file === undefined) succeeded = event.data.success;
     if (event.type === 'test:pass') {
@@ -73,7 +81,14 @@ export async function runFile(file: string, root: string, stop: AbortSignal): Pr
 
   const said = output.join('').trim();
   if (failed > 0 && said !== '') troubles.push(`  It printed:\n${indent(said)}`);
-  return { name, passed, failed, seconds: (performance.now() - start) / 1000, report: troubles.join('\n') };
+  return {
+    name,
+    passed,
+    failed,
+    seconds: (performance.now() - start) / 1000,
+    report: troubles.join('\n'),
+    notes,
+  };
 }
 
 /** This very Node is `node` for whatever a test starts, and temporary files go where they can be counted. */

@@ -29,6 +29,13 @@ const NEEDS: readonly Need[] = [
   { package: 'git', command: 'git', why: 'what belongs to the project, for the test of its architecture' },
   { package: 'openssl', command: 'openssl', why: 'certificates for FTPS' },
   { package: 'vsftpd', command: 'vsftpd', why: 'the FTPS server at the far side' },
+  {
+    package: 'iproute2',
+    command: 'ip',
+    why: 'networks of its own, for the private server behind a load balancer',
+  },
+  { package: 'nftables', command: 'nft', why: 'the load balancer, in the kernel' },
+  { package: 'awscli', command: 'aws', why: 'a proxy command without credentials' },
   { package: 'radosgw', command: 'radosgw', why: 'the S3 server at the far side, with the next two' },
   { package: 'ceph-mon', command: 'ceph-mon', why: 'its monitor' },
   { package: 'ceph-osd', command: 'ceph-osd', why: 'its storage, in memory' },

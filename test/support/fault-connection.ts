@@ -2,11 +2,12 @@
 
 import { connect, type Socket } from 'node:net';
 import { Link } from './fault-link.ts';
-import type { Cut, Direction, Trouble } from './fault-proxy.ts';
+import type { Cut, Direction, Target, Trouble } from './fault-proxy.ts';
 
 /** What a connection shares with the others of its proxy. */
 export interface Shared {
-  readonly target: { readonly host: string; readonly port: number };
+  /** Connections go to these in turn. */
+  targets: readonly Target[];
   trouble: Trouble;
   /** Cuts that fired since the trouble was set. */
   cutsFired: number;
@@ -31,7 +32,9 @@ export class ProxiedConnection {
     this.number = number;
     this.#client = client;
     this.#shared = shared;
-    this.#server = connect({ ...shared.target, allowHalfOpen: true, noDelay: true });
+    const target = shared.targets[(number - 1) % shared.targets.length];
+    if (target === undefined) throw new Error('a proxy needs a target');
+    this.#server = connect({ ...target, allowHalfOpen: true, noDelay: true });
     client.setNoDelay(true);
     this.#links = { up: this.#link('up'), down: this.#link('down') };
     this.#endTogether(client, this.#server);

@@ -46,12 +46,19 @@ export interface Trouble {
   readonly accept?: 'rst' | 'fin' | 'hang';
 }
 
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface FaultProxy extends AsyncDisposable {
-  readonly host: '127.0.0.1';
+  readonly host: string;
   readonly port: number;
   readonly trouble: Trouble;
   /** Replaces the trouble, for open connections too; `{}` lifts it. Counts of bytes since start anew. */
   setTrouble(trouble: Trouble): void;
+  /** New connections go to these, in turn. */
+  setTargets(targets: readonly Target[]): void;
   /** Ends every open connection, now. */
   cutAll(by: Cut['by']): void;
   /** Stops listening (connects are refused); open connections stay. */
@@ -74,14 +81,15 @@ export interface FaultProxyOptions {
   /** Of the server behind; default loopback. */
   readonly host?: string;
   readonly port: number;
-  /** Where the proxy itself listens; default: any free port. */
+  /** Where the proxy itself listens; default: any free port of loopback. */
   readonly listen?: number;
+  readonly listenHost?: string;
   readonly trouble?: Trouble;
 }
 
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const shared: Shared = {
-    target: { host: options.host ?? '127.0.0.1', port: options.port },
+    targets: [{ host: options.host ?? '127.0.0.1', port: options.port }],
     trouble: options.trouble ?? {},
     cutsFired: 0,
     sinceSet: { up: 0, down: 0 },
@@ -107,9 +115,10 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     else if (manner === 'fin') client.end(() => client.destroy());
   };
 
+  const host = options.listenHost ?? '127.0.0.1';
   const server = createServer({ allowHalfOpen: true }, accept);
   const listen = async (port: number): Promise<number> => {
-    server.listen(port, '127.0.0.1');
+    server.listen(port, host);
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port was given');
@@ -124,7 +133,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   };
 
   return {
-    host: '127.0.0.1',
+    host,
     port,
     get trouble() {
       return shared.trouble;
@@ -135,6 +144,9 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       shared.sinceSet.up = 0;
       shared.sinceSet.down = 0;
       for (const connection of open) connection.applyTrouble();
+    },
+    setTargets: (targets) => {
+      shared.targets = targets;
     },
     cutAll,
     down,

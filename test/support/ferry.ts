@@ -47,7 +47,7 @@ export interface Home extends AsyncDisposable {
   /** Runs a command to its end. */
   ferry(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended>;
   /** `ferry start`, once it says that it is ready. */
-  worker(env?: Readonly<Record<string, string>>): Promise<Running>;
+  worker(env?: Readonly<Record<string, string>>, args?: readonly string[]): Promise<Running>;
 }
 
 /** The entry of endpoints.yaml for a test server; with the port of a proxy before it where one is given. */
@@ -69,6 +69,8 @@ export function endpointOf(
 export interface HomeOptions {
   /** File permissions hold for it even where the tests run as root. */
   readonly unprivileged?: boolean;
+  /** The host that it runs on: what its command lines begin with, to run in a network namespace. */
+  readonly within?: readonly string[];
 }
 
 export async function makeHome(options: HomeOptions = {}): Promise<Home> {
@@ -82,7 +84,8 @@ export async function makeHome(options: HomeOptions = {}): Promise<Home> {
   const running = new Set<Running>();
 
   const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Running => {
-    const one = launch(options.unprivileged === true ? WITHOUT_PRIVILEGE : [], path, args, {
+    const before = [...(options.within ?? []), ...(options.unprivileged === true ? WITHOUT_PRIVILEGE : [])];
+    const one = launch(before, path, args, {
       ...inherited(),
       FERRY_JOBS: join(path, 'jobs'),
       FERRY_DATA: dataFolder,
@@ -103,11 +106,14 @@ export async function makeHome(options: HomeOptions = {}): Promise<Home> {
     job: (name, job) => writeFile(join(path, 'jobs', `${name}.yaml`), stringify(job)),
     start,
     ferry: (args, env) => start(args, env).ended,
-    worker: async (env) => {
-      const worker = start(['start'], env);
+    worker: async (env, args = []) => {
+      const worker = start(['start', ...args], env);
       await until('the worker to be ready', async () => {
         if (worker.child.exitCode !== null) throw new Error(`the worker ended: ${worker.output()}`);
-        return isReady(http);
+        // The loopback of another network is not ours.
+        return options.within === undefined
+          ? await isReady(http)
+          : worker.output().includes('"event":"started"');
       });
       return worker;
     },

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { temporaryFolder } from './files.ts';
 import { freePort } from './ports.ts';
-import { killBelow, killTree } from './processes.ts';
+import { descendantsOf, killBelow, killTree } from './processes.ts';
 import { until } from './until.ts';
 
 const run = promisify(execFile);
@@ -33,6 +33,10 @@ export interface SshdOptions {
   readonly authorized?: readonly string[];
   /** Default: a free one. */
   readonly port?: number;
+  /** The address that it listens on; default loopback. */
+  readonly host?: string;
+  /** The host that it runs on: what its command line begins with, to run in a network namespace. */
+  readonly within?: readonly string[];
 }
 
 export interface HostKey {
@@ -47,7 +51,7 @@ export interface HostKey {
 }
 
 export interface Sshd extends AsyncDisposable {
-  readonly host: '127.0.0.1';
+  readonly host: string;
   readonly port: number;
   readonly user: string;
   /** OpenSSH private key (ed25519, no passphrase) that may log in. */
@@ -102,11 +106,13 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     `${authorized.map((line) => line.trim()).join('\n')}\n`,
   );
   const port = options.port ?? (await freePort());
+  const host = options.host ?? '127.0.0.1';
+  const within = options.within ?? [];
   const sftp = options.sftp ?? `internal-sftp -d ${folder}`;
   const config = [
     ...(options.config ?? []),
     `Port ${port}`,
-    'ListenAddress 127.0.0.1',
+    `ListenAddress ${host}`,
     ...hostKeys.map((key) => `HostKey ${key.file}`),
     `AuthorizedKeysFile ${join(home.path, 'authorized_keys')}`,
     `PidFile ${join(home.path, 'pid')}`,
@@ -129,7 +135,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   };
   const start = async (): Promise<void> => {
     if (child !== undefined) return;
-    child = await listen(configFile, port, (text) => {
+    child = await listen(configFile, within, `${host} port ${port}`, (text) => {
       log += text;
     });
   };
@@ -137,7 +143,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   await start();
   const owned = undo.move();
   return {
-    host: '127.0.0.1',
+    host,
     port,
     user: userInfo().username,
     keyFile,
@@ -148,7 +154,10 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     stop,
     start,
     cutConnections: async () => {
-      if (child?.pid !== undefined) await killBelow(child.pid);
+      if (child?.pid === undefined) return;
+      // What takes it into its namespace stays above it.
+      const [below] = within.length === 0 ? [] : await descendantsOf(child.pid);
+      await killBelow(below ?? child.pid);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -156,10 +165,12 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
 
 async function listen(
   configFile: string,
-  port: number,
+  within: readonly string[],
+  where: string,
   onLog: (text: string) => void,
 ): Promise<ChildProcess> {
-  const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', configFile], {
+  const [program = '', ...args] = [...within, '/usr/sbin/sshd', '-D', '-e', '-f', configFile];
+  const child = spawn(program, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
@@ -175,7 +186,7 @@ async function listen(
     await until('sshd to listen', () => {
       if (failed !== undefined || child.exitCode !== null)
         throw new Error(`sshd did not start: ${said}`, { cause: failed });
-      return said.includes(`Server listening on 127.0.0.1 port ${port}`);
+      return said.includes(`Server listening on ${where}`);
     });
   } catch (error) {
     await killTree(child);

@@ -55,7 +55,7 @@ describe('a check', () => {
       assert.ok(steps.at(-1)?.advice, `${steps.at(-1)?.saw}: says what to do`);
     };
     await stops(entryFor(sshd, { host: 'no-such-host.invalid' }), 'broken name');
-    await stops(entryFor(sshd, { port: await freePort() }), 'broken tcp');
+    await stops(entryFor(sshd, { port: await freePort() }), 'ok name, broken tcp');
     await stops(
       entryFor(sshd, { hostKey: [] }),
       'ok name, ok tcp, ok banner, ok key exchange, broken host key',
