@@ -43,12 +43,20 @@ async function ask(question: string): Promise<boolean> {
   }
 }
 
+/** One Ctrl-C at a terminal reaches us from there and, a moment later, from npm, which passes it on. */
+const SAME_STOP_MS = 500;
+
 /** Fires at the first SIGINT or SIGTERM; a second one ends the process at once. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
+  let firstMs = 0;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (stop.signal.aborted) process.exit(EXIT.interrupted);
+      if (stop.signal.aborted) {
+        if (performance.now() - firstMs > SAME_STOP_MS) process.exit(EXIT.interrupted);
+        return;
+      }
+      firstMs = performance.now();
       process.stderr.write('ferry: stopping; what is on its way gets its time (again to stop at once)\n');
       stop.abort(name);
     });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { endpointOf, type Home, makeHome, type Running } from '../support/ferry.ts';
 import { assertNoLeftovers, sha256OfContent, sha256OfFile, writeContent } from '../support/files.ts';
@@ -58,10 +59,13 @@ describe('while a file is on its way', () => {
     return (await home.ferry(['history', '--json'])).lines()[0]?.state;
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    test(`${signal} lets the worker finish it`, () =>
-      withStuck(`finish-${signal}`, ['start'], async ({ home, running, free }) => {
-        running.child.kill(signal);
+  for (const [what, signals] of [
+    ['SIGTERM', ['SIGTERM']],
+    ['Ctrl-C, which npm passes on once more,', ['SIGINT', 'SIGINT']],
+  ] as const) {
+    test(`${what} lets the worker finish it`, () =>
+      withStuck(`finish-${signals[0]}`, ['start'], async ({ home, running, free }) => {
+        for (const signal of signals) running.child.kill(signal);
         await until('the stop to be told', () => /"event":"stopping"/.test(running.output()));
         assert.match(running.output(), /what is on its way gets its time \(again to stop at once\)/);
         free();
@@ -82,6 +86,7 @@ describe('while a file is on its way', () => {
     withStuck('twice', ['start'], async ({ running }) => {
       running.child.kill('SIGTERM');
       await until('the stop to be told', () => /again to stop at once/.test(running.output()));
+      await sleep(1_000); // Sooner it would count as the same.
       running.child.kill('SIGTERM');
       const ended = await within(30_000, 'the stop', running.ended);
       assert.equal(ended.code, 130, ended.stderr);
