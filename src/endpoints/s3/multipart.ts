@@ -2,7 +2,8 @@
  * Sends a large file in parts. Under its name there is what was there before, until all parts have arrived, the source
  * was looked at again and S3 was told to put them together.
  *
- * An attempt that is cut leaves its parts with S3; the next one goes on from there (note.ts).
+ * An attempt that is cut leaves its parts with S3; the next one goes on from there (note.ts). The SDK's lib-storage
+ * cannot: its Upload keeps the upload's id to itself, aborts or forgets it, and starts every file anew.
  */
 
 import { createHash } from 'node:crypto';

@@ -18,21 +18,30 @@ export interface Circumstances {
 
 type Operation = (store: Store, request: DoubleRequest, nowMs: number) => Answer;
 
-const ACTIONS: Readonly<Record<string, string>> = {
-  ListObjectsV2: 's3:ListBucket',
-  ListMultipartUploads: 's3:ListBucketMultipartUploads',
-  ListParts: 's3:ListMultipartUploadParts',
-  AbortMultipartUpload: 's3:AbortMultipartUpload',
-  GetObject: 's3:GetObject',
-  HeadObject: 's3:GetObject',
-  DeleteObject: 's3:DeleteObject',
+/**
+ * What a policy must allow for an operation; `s3:PutObject` where nothing is said.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+ */
+const ACTIONS: Readonly<Record<string, readonly string[]>> = {
+  ListObjectsV2: ['s3:ListBucket'],
+  ListMultipartUploads: ['s3:ListBucketMultipartUploads'],
+  ListParts: ['s3:ListMultipartUploadParts'],
+  AbortMultipartUpload: ['s3:AbortMultipartUpload'],
+  GetObject: ['s3:GetObject'],
+  HeadObject: ['s3:GetObject'],
+  DeleteObject: ['s3:DeleteObject'],
+  CopyObject: ['s3:PutObject', 's3:GetObject'],
+  UploadPartCopy: ['s3:PutObject', 's3:GetObject'],
 };
+const PUT = ['s3:PutObject'];
+
+export const IAM_ACTIONS: ReadonlySet<string> = new Set([...Object.values(ACTIONS).flat(), ...PUT]);
 
 /** @throws Refusal */
 export function answer(store: Store, request: DoubleRequest, { denied, nowMs }: Circumstances): Answer {
   const { operation, key } = request;
-  const action = ACTIONS[operation] ?? 's3:PutObject';
-  if (denied.has(action)) throw deniedFor(action, key);
+  const missing = (ACTIONS[operation] ?? PUT).find((action) => denied.has(action));
+  if (missing !== undefined) throw deniedFor(missing, key);
   const work = OPERATIONS[operation];
   if (work === undefined) throw new Refusal(501, 'NotImplemented', `${operation} is not implemented`);
   try {
