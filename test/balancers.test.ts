@@ -115,6 +115,43 @@ describe('over balancers that forget after a few seconds', { concurrency: true }
     );
   });
 
+  test('a check measures the limit, and says when the keep-alives come too late for it', async (t) => {
+    const targets = [network.targets[1]];
+    await using nlb = await network.balancer({ targets, how: 'rst' });
+    await using clb = await network.balancer({ targets, how: 'fin' });
+    const { onPrem: within } = network;
+    await using home = await makeHome(within === undefined ? {} : { within });
+    await home.endpoints({
+      nlb: overBalancer(network, nlb),
+      clb: overBalancer(network, clb),
+      fits: overBalancer(network, nlb, { idleTimeout: '1s' }),
+      late: overBalancer(network, nlb, { idleTimeout: '1s', keepAlive: '9s' }),
+    });
+    const measured = async (name: string): Promise<Readonly<Record<string, unknown>>> => {
+      const check = await home.ferry(['check', name, '--json', `--idle=${(8 * LIMIT_S) / 3}s`]);
+      const steps = check.lines();
+      assert.ok(
+        steps.some((step) => step.step === 'idle limit' && step.underway === true),
+        check.stdout,
+      );
+      const last = steps.at(-1) ?? {};
+      assert.equal(check.code, last.ok === true ? 0 : 3);
+      return last;
+    };
+    const [forgets, closes, fits, late] = await Promise.all(['nlb', 'clb', 'fits', 'late'].map(measured));
+    assert.match(String(forgets?.saw), /forgotten after .* and what comes later is reset/);
+    assert.match(String(closes?.saw), new RegExp(`closed after ${LIMIT_S}(\\.\\d)? s`));
+    for (const step of [forgets, closes, late]) {
+      assert.equal(step?.ok, false);
+      assert.match(String(step?.means), /shorter than the keep-alive/);
+      assert.match(String(step?.advice), /Set idleTimeout: [12]s/);
+    }
+    assert.match(String(late?.advice), /leave keepAlive out/);
+    assert.equal(fits?.ok, true);
+    assert.match(String(fits?.saw), /fits/);
+    note(t, `measured: ${forgets?.saw}; ${closes?.saw} (they are set to ${LIMIT_S} s)`);
+  });
+
   test('a transfer longer than many limits is never taken for dead while bytes move', async (t) => {
     const sizeBytes = 7_000_000;
     const targets = [network.targets[0]];

@@ -39,7 +39,14 @@ describe('a check', () => {
     await home.job('fetch', { ...job, after: 'keep' });
     const keep = await home.ferry(['check', 'fetch', '--json']);
     assert.equal(keep.code, 0, keep.stdout);
-    assert.deepEqual(tried(keep, 'server'), [...CONNECT, 'folder', 'list', 'read', 'capabilities']);
+    assert.deepEqual(tried(keep, 'server'), [
+      ...CONNECT,
+      'folder',
+      'list',
+      'read',
+      'capabilities',
+      'idle limit',
+    ]);
 
     await home.job('fetch', { ...job, after: 'delete' });
     const remove = await home.ferry(['check', 'fetch', '--json']);
@@ -77,12 +84,12 @@ describe('a check', () => {
     const all = await home.ferry(['check', '--json']);
     assert.equal(all.code, 0, all.stdout);
     const jump = ['name', 'tcp', ...LOGIN].map((step) => `bastion: ${step}`);
-    const files = ['folder', 'write', 'rename', 'delete', 'capabilities'];
+    const files = ['folder', 'write', 'rename', 'delete', 'capabilities', 'idle limit'];
     assert.deepEqual(tried(all, 'server'), [...jump, 'hop', ...LOGIN, 'sftp', ...files]);
     assert.deepEqual(tried(all, 'bastion'), [], 'it was walked on the way');
     const alone = await home.ferry(['check', 'bastion', '--json']);
     assert.equal(alone.code, 0, alone.stdout);
-    assert.deepEqual(tried(alone, 'bastion'), ['name', 'tcp', ...LOGIN]);
+    assert.deepEqual(tried(alone, 'bastion'), ['name', 'tcp', ...LOGIN, 'idle limit']);
     assert.deepEqual(await filesOf(server.folder), []);
   });
 

@@ -13,6 +13,7 @@ import { abortFault, type Passed, type Road } from '../../roads/road.ts';
 import type { Fault } from '../../sync/errors.ts';
 import { type ConnectTrouble, connectFault, connectSilence, type Phase } from './connect-faults.ts';
 import { FAMILIES, type HostKey, hostKeyOf } from './hostkeys.ts';
+import { keepAliveOf } from './keep-alive.ts';
 import type { Login } from './login.ts';
 import { passwordExpired } from './login-faults.ts';
 import { agreed, KEX, type Offers, OPENING_BYTES, offersIn } from './offers.ts';
@@ -213,11 +214,6 @@ function configOf(
     },
     authHandler: authenticator(plan, state, fail),
   };
-}
-
-/** Often enough for the balancer in front, and for Link to tell a quiet peer from a dead one. */
-function keepAliveOf({ keepAlive, idleTimeout, timeout }: SftpSettings): number {
-  return Math.min(keepAlive ?? Math.min(idleTimeout / 3, 15_000), timeout / 3);
 }
 
 type Authenticator = Extract<ConnectConfig['authHandler'], (...args: never) => void>;

@@ -18,17 +18,17 @@ import { type ConnectPlan, connect, shownHostKeys } from './connect.ts';
 import type { Dialled } from './dial.ts';
 import { lostFault } from './faults.ts';
 import { SharedHop } from './hops.ts';
+import { idleMsOf } from './keep-alive.ts';
 import { Link } from './link.ts';
 import { ownRoad, ownSteps } from './own-road.ts';
 import { probe } from './probe.ts';
+import type { Bare } from './probe-idle.ts';
 import type { Way } from './probe-steps.ts';
 import { Memory, traitsOf } from './remote.ts';
 import { SftpSession } from './session.ts';
 import type { SftpSettings } from './settings.ts';
 import { Window } from './window.ts';
 import { Wire } from './wire.ts';
-
-const MOST_IDLE_MS = 60_000;
 
 /** @param given what `settings` made of an entry in endpoints.yaml */
 export function createSftp(given: SftpSettings, context: EndpointContext): SftpEndpoint {
@@ -53,7 +53,7 @@ export class SftpEndpoint implements Endpoint {
     this.name = context.name;
     this.address = `sftp ${settings.user}@${hostPort(settings.host, settings.port)}`;
     this.connections = settings.connections;
-    this.idleMs = Math.min(MOST_IDLE_MS, settings.idleTimeout / 3);
+    this.idleMs = idleMsOf(settings);
     this.#context = context;
     this.#memory = new Memory(renamesExpected(settings), (message) => context.warn(message));
   }
@@ -80,6 +80,12 @@ export class SftpEndpoint implements Endpoint {
   async reach(signal: AbortSignal, passed?: Passed): Promise<void> {
     const { client, sock } = await connect(await this.#plan(false), signal, passed);
     await new Link({ name: this.name, client, sock, timeoutMs: this.settings.timeout }).close();
+  }
+
+  /** A connection that is logged in, and then says nothing by itself: to see for how long it may. The caller ends it. */
+  async bare(signal: AbortSignal): Promise<Bare> {
+    const plan = await this.#plan(false);
+    return await connect({ ...plan, settings: { ...this.settings, keepAlive: 0 } }, signal);
   }
 
   /** By which steps and hosts it is reached. Never throws. */

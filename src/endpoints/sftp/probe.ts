@@ -11,6 +11,7 @@ import { bounded } from './bounded.ts';
 import type { SftpEndpoint } from './endpoint.ts';
 import { nativeCryptoLoaded } from './native.ts';
 import { FileSteps } from './probe-files.ts';
+import { limitStep } from './probe-limit.ts';
 import { Steps } from './probe-steps.ts';
 import type { SftpSession } from './session.ts';
 import { hashThere } from './shell.ts';
@@ -44,7 +45,22 @@ async function walk(
     steps.connectFailed(asFault(error, signal), await endpoint.way());
     return;
   }
-  if (session === undefined) return;
+  if (session !== undefined && !(await atWork(endpoint, session, folder, options, steps))) return;
+  try {
+    steps.add(await limitStep(endpoint, options, steps));
+  } catch (error) {
+    steps.fail('idle limit', asFault(error, signal));
+  }
+}
+
+/** What jobs do in a session. Resolves to false when something of it broke. */
+async function atWork(
+  endpoint: SftpEndpoint,
+  session: SftpSession,
+  folder: FilePath,
+  { signal, use }: ProbeOptions,
+  steps: Steps,
+): Promise<boolean> {
   await using open = session;
   const files = new FileSteps(open, steps);
   try {
@@ -54,8 +70,10 @@ async function walk(
       files.step = 'capabilities';
       steps.add(await capabilities(endpoint, open, there));
     });
+    return true;
   } catch (error) {
     steps.fail(files.step, asFault(error, signal));
+    return false;
   }
 }
 

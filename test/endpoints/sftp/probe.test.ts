@@ -29,7 +29,10 @@ describe('a check', () => {
     await using sshd = await startSshd();
     await mkdir(join(sshd.folder, 'in'));
     const steps = await check(entryFor(sshd), 'in');
-    assert.equal(said(steps), `${ALL}, ok folder, ok write, ok rename, ok delete, ok capabilities`);
+    assert.equal(
+      said(steps),
+      `${ALL}, ok folder, ok write, ok rename, ok delete, ok capabilities, ok idle limit`,
+    );
     const saw = new Map(steps.map((step) => [step.step, step.saw]));
     assert.match(saw.get('tcp') ?? '', /127\.0\.0\.1/);
     assert.match(saw.get('banner') ?? '', /OpenSSH/);
@@ -43,7 +46,10 @@ describe('a check', () => {
   test('says when the folder is not there yet, and makes nothing', async () => {
     await using sshd = await startSshd();
     const steps = await check(entryFor(sshd), 'to/be/made');
-    assert.equal(said(steps), `${ALL}, warn folder, ok write, ok rename, ok delete, ok capabilities`);
+    assert.equal(
+      said(steps),
+      `${ALL}, warn folder, ok write, ok rename, ok delete, ok capabilities, ok idle limit`,
+    );
     assert.deepEqual(await treeOf(sshd.folder), []);
   });
 
@@ -77,7 +83,7 @@ describe('a check', () => {
     const steps = await check(entryFor(sshd), sshd.folder);
     assert.equal(
       said(steps),
-      `${ALL}, ok folder, ok write, warn rename, ok write, ok delete, ok capabilities`,
+      `${ALL}, ok folder, ok write, warn rename, ok write, ok delete, ok capabilities, ok idle limit`,
     );
     assert.deepEqual(await treeOf(sshd.folder), []);
   });
