@@ -37,10 +37,12 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /** One library, one home. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@aws-sdk/client-ec2-instance-connect': ['roads/aws'],
   '@aws-sdk/client-s3': ['endpoints/s3', 'endpoints/connector'],
   '@aws-sdk/client-transfer': ['endpoints/connector'],
   '@bull-board/api': ['web'],
   '@bull-board/fastify': ['web'],
+  '@smithy/signature-v4': ['roads/aws'],
   'basic-ftp': ['endpoints/ftps'],
   bullmq: ['queue'],
   chokidar: ['triggers/chokidar-tree.ts'],
@@ -55,6 +57,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['observe'],
   ssh2: ['endpoints/sftp', 'endpoints/sandbox', 'roads/jump.ts'],
   'ssh2-sftp-client': ['endpoints/sftp'],
+  ws: ['roads/aws'],
   yaml: ['config'],
   zod: ['config', 'endpoints'],
 };

@@ -32,6 +32,13 @@ try-out:
 #  password: \${file:./keys/partner.password}
 #  knownHosts: ~/.ssh/known_hosts     # instead of pinning its key with ferry trust
 
+# An EC2 instance without a public address, through an EC2 Instance Connect Endpoint: no AWS CLI, and no key on a disk.
+#private-server:
+#  type: sftp
+#  user: ec2-user
+#  road: { eice: { instance: i-0123456789abcdef0, endpoint: eice-0123456789abcdef0 } }
+#  ephemeralKey: {}                   # a fresh one for each login; or key:
+
 # An S3 bucket. Credentials are those of the AWS SDK: AWS_PROFILE, AWS_ACCESS_KEY_ID …, or the role of this host.
 #bucket:
 #  type: s3

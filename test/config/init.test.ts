@@ -107,7 +107,15 @@ describe('the samples', () => {
       ['fetch', 'into-s3', 'into-transfer-family', 'nightly-batch', 'outbox', 'watched-drop'],
     );
     const named = [...config.endpoints.keys()].filter((name) => !name.startsWith('folder:'));
-    assert.deepEqual(named, ['try-out', 'app-server', 'partner', 'bucket', 'transfer', 'share']);
+    assert.deepEqual(named, [
+      'try-out',
+      'app-server',
+      'partner',
+      'private-server',
+      'bucket',
+      'transfer',
+      'share',
+    ]);
     // The defaults that outbox.yaml tells of are the defaults.
     const plain = config.jobs.get('outbox');
     await writeFile(join(jobs, 'outbox.yaml'), FIRST['outbox.yaml'] ?? '');

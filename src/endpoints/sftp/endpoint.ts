@@ -44,6 +44,8 @@ export class SftpEndpoint implements Endpoint {
   readonly settings: SftpSettings;
   readonly #context: EndpointContext;
   readonly #memory: Memory;
+  /** The one that its own settings name. */
+  readonly #own: Road;
   /** By the hosts that lead to this one: a jump host may be reached in several ways. */
   readonly #hops = new Map<string, SharedHop>();
   #last: Capabilities | undefined;
@@ -55,6 +57,7 @@ export class SftpEndpoint implements Endpoint {
     this.connections = settings.connections;
     this.idleMs = idleMsOf(settings);
     this.#context = context;
+    this.#own = ownRoad(settings, context.env);
     this.#memory = new Memory(renamesExpected(settings), (message) => context.warn(message));
   }
 
@@ -135,7 +138,7 @@ export class SftpEndpoint implements Endpoint {
   /** @param trail hosts that this road is for, to notice one that leads through itself */
   async #road(trail: readonly string[]): Promise<Road> {
     const { settings } = this;
-    let road = ownRoad(settings, this.#context.env);
+    let road = this.#own;
     let chain = '';
     let before: Road | undefined;
     for (const [index, name] of settings.via.entries()) {

@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises';
 import type { AnyAuthMethod, ParsedKey } from 'ssh2';
 import { Fault } from '../../sync/errors.ts';
 import { openAgent } from './agent.ts';
+import { freshKey } from './fresh-key.ts';
 import { readKey } from './private-key.ts';
 import type { SftpSettings } from './settings.ts';
 
@@ -24,6 +25,17 @@ export async function loadLogin(
   const keys = await loadKeys(name, settings);
   const methods: AnyAuthMethod[] = [...keys.methods];
   const tried = [...keys.tried];
+  if (settings.ephemeralKey !== undefined) {
+    const {
+      instance = settings.road?.eice.instance ?? '',
+      osUser = username,
+      ...aws
+    } = settings.ephemeralKey;
+    const ofRoad = { region: settings.road?.eice.region, profile: settings.road?.eice.profile };
+    const key = await freshKey({ ...ofRoad, ...aws, instance, osUser, env });
+    methods.unshift({ type: 'publickey', username, key });
+    tried.unshift(`a fresh key (${key.type}) that was installed for ${osUser} on ${instance}`);
+  }
   if (agent !== undefined && agent !== false) {
     const opened = await openAgent({
       name,

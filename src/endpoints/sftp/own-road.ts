@@ -1,5 +1,6 @@
 /** The road that an endpoint's own settings name. Jump hosts come on top of it: they are endpoints of their own. */
 
+import { eiceRoad } from '../../roads/aws/eice.ts';
 import { commandRoad } from '../../roads/command.ts';
 import { directRoad } from '../../roads/direct.ts';
 import { proxyRoad } from '../../roads/proxy.ts';
@@ -17,6 +18,7 @@ export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, str
     proxy,
     proxyCommand: command,
     proxyProtocol,
+    road,
     user,
   } = settings;
   if (command !== undefined) return commandRoad({ command, host, port, user, env });
@@ -25,13 +27,19 @@ export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, str
     keepAliveMs: Math.min(15_000, idleTimeout / 3),
     ...(bindAddress === undefined ? {} : { bindAddress }),
   };
-  if (proxy !== undefined) return proxyRoad({ proxy, host, port, direct });
-  const road = directRoad({ ...direct, host, port });
-  return proxyProtocol === undefined ? road : announced(road, proxyProtocol);
+  const towards = (to: string, at: number): Road =>
+    proxy === undefined
+      ? directRoad({ ...direct, host: to, port: at })
+      : proxyRoad({ proxy, host: to, port: at, direct });
+  if (road !== undefined) return eiceRoad({ settings: road.eice, port, env, road: towards });
+  if (proxyProtocol === undefined) return towards(host, port);
+  return announced(directRoad({ ...direct, host, port }), proxyProtocol);
 }
 
 /** The steps of `ferry check` that this road passes. */
-export function ownSteps({ proxy, proxyCommand }: SftpSettings): readonly string[] {
+export function ownSteps({ proxy, proxyCommand, road }: SftpSettings): readonly string[] {
   if (proxyCommand !== undefined) return ['proxy command'];
-  return proxy === undefined ? ['name', 'tcp'] : ['proxy', 'tunnel'];
+  const toProxy = proxy === undefined ? [] : ['proxy', 'tunnel'];
+  if (road !== undefined) return ['aws', ...toProxy, 'aws tunnel'];
+  return proxy === undefined ? ['name', 'tcp'] : toProxy;
 }

@@ -12,6 +12,7 @@ const STEP_OF: readonly (readonly [step: string, codes: RegExp])[] = [
   ['proxy command', /^PROXY_COMMAND/],
   ['tunnel', /^PROXY_(FORBIDDEN|TARGET|TIMEOUT)$/],
   ['proxy', /^PROXY_/],
+  ['aws tunnel', /^TUNNEL_/],
   ['banner', /^(HTTP|TLS|FTP)_ANSWER$/],
   ['key exchange', /^NO_COMMON_ALGORITHM$/],
   ['host key', /^(HOST_KEY_|KNOWN_HOSTS)/],

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { Values } from '../../config/values.ts';
-import { roadProblems, roadSettings } from './road-settings.ts';
+import { freshKeySettings, roadProblems, roadSettings } from './road-settings.ts';
 import { oneOrMore } from './values.ts';
 
 const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
@@ -29,7 +29,8 @@ export function settings(values: Values) {
       host: z
         .string()
         .min(1)
-        .describe('Name or address of the server, or of the load balancer in front of it'),
+        .optional()
+        .describe('Name or address of the server, or of the load balancer in front of it; not with road'),
       port: z.int().min(1).max(65_535).default(22),
       user: z.string().min(1),
       key: oneOrMore(values.path)
@@ -45,6 +46,9 @@ export function settings(values: Values) {
         .boolean()
         .default(false)
         .describe("Of the agent's keys, only those that key names (it may name public keys then)"),
+      ephemeralKey: freshKeySettings
+        .optional()
+        .describe('A fresh key for each login, installed by EC2 Instance Connect and never on a disk'),
       hostKey: oneOrMore(fingerprint)
         .default([])
         .describe('SHA256 fingerprints, one per server behind the name'),
@@ -55,7 +59,7 @@ export function settings(values: Values) {
         .optional()
         .describe('The name to look for in known_hosts, instead of host and port'),
       idleTimeout: values.duration.prefault('350s').describe('Of the load balancer in front'),
-      ...roadSettings,
+      ...roadSettings(values),
       connections: z.int().min(1).max(64).default(4).describe('At most so many at once'),
       filesInFlight: z.int().min(1).max(1024).default(128).describe('On one connection'),
       connectTimeout: values.duration.prefault('20s').describe('From the name to a session that works'),
@@ -80,13 +84,25 @@ export function settings(values: Values) {
     .superRefine((given, context) => {
       const problem = (path: string, message: string): void =>
         context.addIssue({ code: 'custom', path: [path], message });
-      if (given.key.length === 0 && given.password === undefined && !given.agent) {
-        problem('key', 'there is no way to log in: set key, password or agent');
+      if (given.host === undefined && given.road === undefined) problem('host', '"host" is missing');
+      if (given.host !== undefined && given.road !== undefined)
+        problem('host', 'host and road exclude each other: the instance is where the road leads');
+      const { ephemeralKey } = given;
+      if (
+        given.key.length === 0 &&
+        given.password === undefined &&
+        !given.agent &&
+        ephemeralKey === undefined
+      ) {
+        problem('key', 'there is no way to log in: set key, password, agent or ephemeralKey');
       }
+      if (ephemeralKey !== undefined && (ephemeralKey.instance ?? given.road?.eice.instance) === undefined)
+        problem('ephemeralKey', 'ephemeralKey needs the instance: { instance: i-… }');
       if (given.passphrase !== undefined && given.key.length === 0)
         problem('passphrase', 'a passphrase needs a key');
       roadProblems(given, problem);
-    });
+    })
+    .transform((given) => ({ ...given, host: given.host ?? given.road?.eice.instance ?? '' }));
 }
 
 export type SftpSettings = z.output<ReturnType<typeof settings>>;

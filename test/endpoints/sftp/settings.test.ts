@@ -69,6 +69,31 @@ describe('the settings of an SFTP endpoint', () => {
       problems({ ...command, proxyCommand: 'nc', bindAddress: '::1' }).join(),
       /bindAddress: .*proxyCommand/,
     );
+    const eice = { eice: { instance: 'i-0123456789abcdef0', endpoint: 'eice-0123456789abcdef0' } };
+    const tunnel = { user: 'u', key: 'k', road: eice };
+    assert.equal(schema.parse(tunnel).host, 'i-0123456789abcdef0');
+    assert.deepEqual(problems({ ...tunnel, key: undefined, proxy: 'http://p', ephemeralKey: {} }), []);
+    assert.match(problems({ ...tunnel, host: 'h' }).join(), /host: host and road exclude/);
+    assert.match(
+      problems({ ...tunnel, via: 'b' }).join(),
+      /road: via and road exclude each other.*first of them/,
+    );
+    assert.match(problems({ ...tunnel, proxyCommand: 'nc' }).join(), /road: proxyCommand and road exclude/);
+    assert.match(
+      problems({ ...tunnel, proxyProtocol: 'v2' }).join(),
+      /proxyProtocol: .* no effect with road/,
+    );
+    assert.match(
+      problems({ ...tunnel, road: { eice: { instance: 'app', endpoint: 'e' } } }).join(),
+      /i-0123.*eice-0123/,
+    );
+    const long = { eice: { ...eice.eice, maxDuration: '2h', address: 'x', dnsName: 'https://x' } };
+    assert.equal(problems({ ...tunnel, road: long }).length, 3);
+    assert.match(
+      problems({ host: 'h', user: 'u', ephemeralKey: {} }).join(),
+      /ephemeralKey: .*needs the instance/,
+    );
+    assert.match(problems({ user: 'u', key: 'k' }).join(), /host/);
     const bad = problems({ ...road, proxy: 'https://u:hush@p' }).join();
     assert.match(bad, /proxy: .*https/);
     assert.doesNotMatch(bad, /hush/);
