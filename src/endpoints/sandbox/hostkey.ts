@@ -19,7 +19,7 @@ export async function hostKeyIn(file: string): Promise<SandboxKey> {
   if (existing !== undefined) return existing;
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const fresh = `${file}.${randomUUID()}`;
-  await writeFile(fresh, ssh2.utils.generateKeyPairSync('ed25519').private, { mode: 0o600, flag: 'wx' });
+  await writeFile(fresh, newKey(), { mode: 0o600, flag: 'wx' });
   try {
     await link(fresh, file);
   } catch (error) {
@@ -30,6 +30,14 @@ export async function hostKeyIn(file: string): Promise<SandboxKey> {
   const made = await read(file);
   if (made === undefined) throw new Error(`${file} was made and is gone`);
   return made;
+}
+
+/** Of the ed25519 keys that ssh2 1.17 makes, it cannot read one in 256 itself. */
+export function newKey(): string {
+  for (;;) {
+    const key = ssh2.utils.generateKeyPairSync('ed25519').private;
+    if (!(ssh2.utils.parseKey(key) instanceof Error)) return key;
+  }
 }
 
 async function read(file: string): Promise<SandboxKey | undefined> {
