@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { valuesFor } from '../../../src/config/values.ts';
-import type { EndpointContext } from '../../../src/endpoints/endpoint.ts';
+import type { Endpoint, EndpointContext } from '../../../src/endpoints/endpoint.ts';
 import { createSftp, type SftpEndpoint } from '../../../src/endpoints/sftp/endpoint.ts';
 import { settings } from '../../../src/endpoints/sftp/settings.ts';
 import { Fault } from '../../../src/sync/errors.ts';
@@ -43,6 +43,20 @@ export function sftp(entry: object, options: SftpOptions = {}): SftpEndpoint {
     other: options.other ?? ((name) => Promise.reject(new Error(`there is no ${name}`))),
     warn: options.warn ?? (() => undefined),
   });
+}
+
+/** Named endpoints that know each other, as those of one configuration do. */
+export function configured(entries: Readonly<Record<string, object>>) {
+  const made = new Map<string, Endpoint>();
+  const endpoint = (name: string) => {
+    const entry = entries[name];
+    assert.ok(entry, name);
+    const created = sftp(entry, { name, other, env: { PATH: process.env.PATH } });
+    made.set(name, created);
+    return created;
+  };
+  const other = async (name: string): Promise<Endpoint> => made.get(name) ?? endpoint(name);
+  return endpoint;
 }
 
 /** The entry that leads to a server, by key and pinned host key. */

@@ -3,27 +3,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { Endpoint } from '../../../src/endpoints/endpoint.ts';
 import type { SftpSession } from '../../../src/endpoints/sftp/session.ts';
 import { sha256OfFile } from '../../support/files.ts';
 import { generatedSource } from '../../support/source.ts';
 import { makeKey, type Sshd, startSshd } from '../../support/sshd.ts';
 import { until, within } from '../../support/until.ts';
-import { calm, entryFor, rejection, sendOptions, sftp } from './kit.ts';
-
-/** Named endpoints that know each other, as those of one configuration do. */
-function configured(entries: Readonly<Record<string, object>>) {
-  const made = new Map<string, Endpoint>();
-  const endpoint = (name: string) => {
-    const entry = entries[name];
-    assert.ok(entry, name);
-    const created = sftp(entry, { name, other, env: { PATH: process.env.PATH } });
-    made.set(name, created);
-    return created;
-  };
-  const other = async (name: string): Promise<Endpoint> => made.get(name) ?? endpoint(name);
-  return endpoint;
-}
+import { calm, configured, entryFor, rejection, sendOptions } from './kit.ts';
 
 function count(text: string, pattern: RegExp): number {
   return (text.match(pattern) ?? []).length;
