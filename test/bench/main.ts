@@ -123,7 +123,13 @@ async function runOnce(
   try {
     await mkdir(scratch);
     const server = await site.server(work.roundTripMs);
-    const command = await tool.command({ source: folder.path, remote, server, scratch });
+    const command = await tool.command({
+      source: folder.path,
+      remote,
+      server,
+      jumps: () => site.jumps(work.roundTripMs),
+      scratch,
+    });
     const { seconds, stdout, memory } = await measure(command, { memory: work.memory === true });
     tool.check?.(stdout, folder.files.size);
     await verifyCopy(folder, join(remote, basename(folder.path)));

@@ -1,6 +1,6 @@
 /** What is measured: each work with its tools, and what was promised of the figures. */
 
-import { FERRY_BARE_TOOL, FERRY_TOOL, PEERS, type Tool } from './tools.ts';
+import { FERRY_BARE_TOOL, FERRY_JUMPS_TOOL, FERRY_TOOL, PEERS, type Tool } from './tools.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -29,7 +29,15 @@ export const WORKS: readonly Work[] = [
     files: 200,
     sizeBytes: 4096,
     roundTripMs: 50,
-    tools: [FERRY_TOOL, ...PEERS],
+    tools: [FERRY_TOOL, FERRY_JUMPS_TOOL, ...PEERS],
+  },
+  {
+    id: 'one-file',
+    title: '1 × 4 KiB, 50 ms round trip: the connects, more than anything else',
+    files: 1,
+    sizeBytes: 4096,
+    roundTripMs: 50,
+    tools: [FERRY_TOOL, FERRY_JUMPS_TOOL],
   },
   {
     id: 'small-2000',
@@ -116,6 +124,19 @@ function ratio(work: string, peer: string): (figures: Figures) => number | undef
   };
 }
 
+/** How many times longer 200 files take through jump hosts, without what the connects to these take. */
+function jumpRatio(figures: Figures): number | undefined {
+  const seconds = (work: string): readonly [number | undefined, number | undefined] => [
+    figures.seconds(work, FERRY_TOOL.name),
+    figures.seconds(work, FERRY_JUMPS_TOOL.name),
+  ];
+  const [direct, jumps] = seconds('small-200');
+  const [directOne, jumpsOne] = seconds('one-file');
+  if (direct === undefined || jumps === undefined || directOne === undefined || jumpsOne === undefined)
+    return undefined;
+  return (jumps - (jumpsOne - directOne)) / direct;
+}
+
 function megabytes(work: string, tool: Tool): (figures: Figures) => number | undefined {
   return (figures) => {
     const bytes = figures.memory(work, tool.name);
@@ -124,6 +145,13 @@ function megabytes(work: string, tool: Tool): (figures: Figures) => number | und
 }
 
 export const CLAIMS: readonly Claim[] = [
+  {
+    says: '200 small files at 50 ms: ferry through 2 jump hosts, less its connects ÷ ferry',
+    unit: 'times',
+    target: 1.5,
+    better: 'less',
+    measure: jumpRatio,
+  },
   {
     says: '2,000 small files at 50 ms: lftp -P 10 ÷ ferry',
     unit: 'times',

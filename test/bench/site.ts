@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { temporaryFolder } from '../support/files.ts';
 import { killTree } from '../support/processes.ts';
-import { startSshd } from '../support/sshd.ts';
+import { type Sshd, startSshd } from '../support/sshd.ts';
 
 export interface Server {
   readonly host: string;
@@ -19,11 +19,19 @@ export interface Server {
   readonly fingerprint: string;
 }
 
+/** A way with two jump hosts: over the line to the outer one, which stands beside the inner one and the server. */
+export interface JumpWay {
+  readonly outer: Server;
+  readonly inner: Server;
+  readonly server: Server;
+}
+
 export interface Site extends AsyncDisposable {
   /** For sources, Ferry's jobs and data; removed at the end. */
   readonly path: string;
   /** The server as seen over a line with that round trip; 0 is loopback itself. */
   server(roundTripMs: number): Promise<Server>;
+  jumps(roundTripMs: number): Promise<JumpWay>;
   /** A new, empty folder at the server, by its path there (which is its path here). */
   remoteFolder(): Promise<string>;
 }
@@ -33,32 +41,45 @@ export async function makeSite(): Promise<Site> {
   const folder = undo.use(await temporaryFolder('bench'));
   // Verbose logging and its pipe would be measured too.
   const sshd = undo.use(await startSshd({ config: ['LogLevel INFO'] }));
-  const proxies = new Map<number, Promise<number>>();
+  const proxies = new Map<string, Promise<number>>();
+  let jumpHosts: Promise<readonly [Sshd, Sshd]> | undefined;
   let remotes = 0;
 
-  const proxyPort = async (roundTripMs: number): Promise<number> => {
+  const portOver = (sshd: Sshd, roundTripMs: number): Promise<number> => {
+    if (roundTripMs === 0) return Promise.resolve(sshd.port);
+    const key = `${sshd.port} ${roundTripMs}`;
+    const known = proxies.get(key);
+    if (known !== undefined) return known;
     const child = startProxy(sshd.port, roundTripMs);
     owned.defer(() => killTree(child));
-    return firstNumber(child);
+    const port = firstNumber(child);
+    proxies.set(key, port);
+    return port;
+  };
+  const seen = async (sshd: Sshd, roundTripMs: number): Promise<Server> => {
+    const port = await portOver(sshd, roundTripMs);
+    const knownHosts = join(folder.path, `known_hosts-${port}`);
+    const lines = sshd.hostKeys.map((key) => `[${sshd.host}]:${port} ${key.type} ${key.key}\n`);
+    await writeFile(knownHosts, lines.join(''));
+    const { host, user, keyFile, hostKeyFingerprint: fingerprint } = sshd;
+    return { host, port, user, keyFile, knownHosts, fingerprint };
+  };
+  const startJumpHost = async (): Promise<Sshd> => {
+    const jumpHost = await startSshd({ sftp: false, config: ['LogLevel INFO'] });
+    owned.use(jumpHost);
+    return jumpHost;
   };
   const owned = undo.move();
   return {
     path: folder.path,
-    server: async (roundTripMs) => {
-      const started =
-        proxies.get(roundTripMs) ?? (roundTripMs === 0 ? Promise.resolve(sshd.port) : proxyPort(roundTripMs));
-      proxies.set(roundTripMs, started);
-      const port = await started;
-      const knownHosts = join(folder.path, `known_hosts-${port}`);
-      const lines = sshd.hostKeys.map((key) => `[${sshd.host}]:${port} ${key.type} ${key.key}\n`);
-      await writeFile(knownHosts, lines.join(''));
+    server: (roundTripMs) => seen(sshd, roundTripMs),
+    jumps: async (roundTripMs) => {
+      jumpHosts ??= Promise.all([startJumpHost(), startJumpHost()]);
+      const [outer, inner] = await jumpHosts;
       return {
-        host: sshd.host,
-        port,
-        user: sshd.user,
-        keyFile: sshd.keyFile,
-        knownHosts,
-        fingerprint: sshd.hostKeyFingerprint,
+        outer: await seen(outer, roundTripMs),
+        inner: await seen(inner, 0),
+        server: await seen(sshd, 0),
       };
     },
     remoteFolder: async () => {

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Command } from './command.ts';
-import type { Server } from './site.ts';
+import type { JumpWay, Server } from './site.ts';
 
 export interface Errand {
   /** A local folder; it is to arrive in `remote` under its own name. */
@@ -12,6 +12,8 @@ export interface Errand {
   /** An existing, empty folder at the server. */
   readonly remote: string;
   readonly server: Server;
+  /** The same server, with two jump hosts on the way: the line is the one to the first of them. */
+  jumps(): Promise<JumpWay>;
   /** An empty folder for whatever the tool keeps. */
   readonly scratch: string;
 }
@@ -124,11 +126,15 @@ const rclone: Tool = {
 };
 
 /** `ferry run` with a new data folder each time: its ledger and queue are made and ended within the measured time. */
-function ferry(name: string, env: (scratch: string) => NodeJS.ProcessEnv): Tool {
+function ferry(
+  name: string,
+  env: (scratch: string) => NodeJS.ProcessEnv,
+  endpointsOf: (errand: Errand) => Promise<object> = async ({ server }) => ({ far: entryOf(server) }),
+): Tool {
   return {
     name,
     command: async (errand) => {
-      await writeFerryJob(errand.scratch, errand.server, {
+      await writeFerryJob(errand.scratch, await endpointsOf(errand), {
         from: errand.source,
         to: { endpoint: 'far', path: join(errand.remote, basename(errand.source)) },
         when: {},
@@ -146,13 +152,15 @@ function ferry(name: string, env: (scratch: string) => NodeJS.ProcessEnv): Tool 
   };
 }
 
-export async function writeFerryJob(
+function entryOf({ host, port, user, keyFile, fingerprint }: Server): object {
+  return { type: 'sftp', host, port, user, key: keyFile, hostKey: [fingerprint] };
+}
+
+async function writeFerryJob(
   folder: string,
-  server: Server,
+  endpoints: object,
   job: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const { host, port, user, keyFile, fingerprint } = server;
-  const endpoints = { far: { type: 'sftp', host, port, user, key: keyFile, hostKey: [fingerprint] } };
   const jobs = join(folder, 'jobs');
   await mkdir(jobs, { recursive: true });
   await writeFile(join(jobs, 'endpoints.yaml'), stringify(endpoints));
@@ -179,5 +187,19 @@ export function ferryCommand(folder: string, args: readonly string[], env: NodeJ
 export const FERRY_TOOL = ferry('ferry', () => ({}));
 /** Ferry where no Redis is to be found. */
 export const FERRY_BARE_TOOL = ferry('ferry, no Redis', (scratch) => ({ PATH: join(scratch, 'nothing') }));
+
+/** Ferry through two jump hosts. */
+export const FERRY_JUMPS_TOOL = ferry(
+  'ferry, 2 jump hosts',
+  () => ({}),
+  async ({ jumps }) => {
+    const { outer, inner, server } = await jumps();
+    return {
+      far: { ...entryOf(server), via: ['outer', 'inner'] },
+      inner: entryOf(inner),
+      outer: entryOf(outer),
+    };
+  },
+);
 
 export const PEERS: readonly Tool[] = [sftp, scp, lftp, rclone];
