@@ -211,6 +211,8 @@ export interface Session extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /** Set once the connection has failed; from then on every call throws it and the pool drops the session. */
   readonly broken: Fault | undefined;
+  /** How long a request took when the session was new, in ms; undefined where that was not measured. */
+  readonly roundTripMs?: number | undefined;
 
   /**
    * Delivers a file under `path`: temporary name, verify, rename; or straight to the final name where the

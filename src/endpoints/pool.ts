@@ -16,6 +16,13 @@ const HELPED_BYTES = 16 * 1024 * 1024;
 const JITTER_MS = 30;
 /** A server that refuses one connection more is not asked again for so long, while others still serve. */
 const NO_GROWTH_MS = 5_000;
+/**
+ * Helpers pay where a request takes longer than this. A connection carries at most its window (2 MiB over SFTP) in a
+ * round trip: below, that is more than one process encrypts, and the work of more connections only costs.
+ */
+const LONG_LINE_MS = 3;
+/** A first connection that takes longer to make than this is on a long line. */
+const QUICK_CONNECT_MS = 250;
 /** A large file does not wait longer than this for helpers that are slow to connect. */
 const HELPERS_WAIT_MS = 3_000;
 
@@ -53,6 +60,8 @@ export class Pool implements AsyncDisposable {
   readonly #closing = new AbortController();
   #waiters: Waiter[] = [];
   #noGrowthUntilMs = 0;
+  /** On the clock of `performance.now`. */
+  #connectingSinceMs = 0;
 
   constructor(endpoint: Endpoint, options: PoolOptions = {}) {
     this.endpoint = endpoint;
@@ -73,7 +82,8 @@ export class Pool implements AsyncDisposable {
     const { bytes, signal } = options;
     if (signal.aborted || this.#closing.signal.aborted)
       throw new Fault('aborted', 'stopped before it was done');
-    const helped = bytes >= HELPED_BYTES && this.endpoint.capabilities.positionalWrites;
+    const mayBeHelped = bytes >= HELPED_BYTES && this.endpoint.capabilities.positionalWrites;
+    const helped = mayBeHelped && (await this.#isLongLine());
     if (helped) await this.#openHelpers();
     const lease = await this.#wait(bytes, signal);
     return helped ? this.#withHelpers(lease, bytes) : lease;
@@ -211,6 +221,7 @@ export class Pool implements AsyncDisposable {
     const room = this.endpoint.connections - live - this.#connecting.size;
     for (let n = 0; n < Math.min(count, room); n += 1) {
       const first = this.#connecting.size === 0 && live === 0;
+      if (first) this.#connectingSinceMs = performance.now();
       const opening = this.#connect(first ? 0 : this.#random() * JITTER_MS).then((fault) => {
         this.#connecting.delete(opening);
         if (fault !== undefined) this.#refuse(fault);
@@ -245,6 +256,23 @@ export class Pool implements AsyncDisposable {
     if (this.#connecting.size > 0) return;
     for (const member of this.#members) if (member.session.broken === undefined) return;
     for (const waiter of this.#waiters.splice(0)) waiter.refuse(fault);
+  }
+
+  /** As far as it is known by the time when helpers would have to be asked for. */
+  async #isLongLine(): Promise<boolean> {
+    if (this.#live() === 0) {
+      this.#open(1);
+      const leftMs = QUICK_CONNECT_MS - (performance.now() - this.#connectingSinceMs);
+      await Promise.race([
+        Promise.allSettled(this.#connecting),
+        sleep(Math.max(0, leftMs), undefined, { ref: false }),
+      ]);
+    }
+    for (const { session } of this.#members) {
+      if (session.broken === undefined)
+        return (session.roundTripMs ?? Number.POSITIVE_INFINITY) > LONG_LINE_MS;
+    }
+    return true;
   }
 
   async #openHelpers(): Promise<void> {

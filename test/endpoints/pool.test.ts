@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Capabilities, Endpoint, Session } from '../../src/endpoints/endpoint.ts';
 import { type Lease, Pool } from '../../src/endpoints/pool.ts';
 import { Fault } from '../../src/sync/errors.ts';
@@ -11,6 +12,7 @@ const MIB = 1024 * 1024;
 class Place {
   readonly opened: { session: Session; closed: boolean; fail: (fault: Fault) => void }[] = [];
   refuse: Fault | undefined;
+  asked = 0;
   connects = 0;
   readonly endpoint: Endpoint;
 
@@ -19,6 +21,8 @@ class Place {
     connections: number;
     idleMs?: number;
     positionalWrites?: boolean;
+    roundTripMs?: number;
+    connectMs?: number;
   }) {
     const capabilities: Capabilities = {
       atomicRename: true,
@@ -39,7 +43,11 @@ class Place {
       address: 'nowhere',
       connections: options.connections,
       idleMs: options.idleMs ?? 60_000,
-      connect: async () => this.#connect(capabilities),
+      connect: async () => {
+        this.asked += 1;
+        if (options.connectMs !== undefined) await sleep(options.connectMs);
+        return this.#connect(capabilities, options.roundTripMs);
+      },
       probe: async function* () {},
     };
   }
@@ -48,7 +56,7 @@ class Place {
     return this.opened.filter((one) => !one.closed).length;
   }
 
-  async #connect(capabilities: Capabilities): Promise<Session> {
+  async #connect(capabilities: Capabilities, roundTripMs: number | undefined): Promise<Session> {
     this.connects += 1;
     if (this.refuse !== undefined) throw this.refuse;
     let broken: Fault | undefined;
@@ -61,6 +69,7 @@ class Place {
     const unused = (): never => assert.fail('the pool never uses a session itself');
     const session: Session = {
       capabilities,
+      roundTripMs,
       get broken() {
         return broken;
       },
@@ -139,6 +148,23 @@ describe('a pool', () => {
     large.release();
     const again = await lease(pool, 100 * MIB);
     assert.equal(again.helpers.length, 2);
+  });
+
+  test('lends none on a short line, where they cost more than they give', async () => {
+    const place = new Place({ filesInFlight: 8, connections: 3, positionalWrites: true, roundTripMs: 0.2 });
+    await using pool = new Pool(place.endpoint);
+    const large = await lease(pool, 100 * MIB);
+    assert.equal(large.helpers.length, 0);
+    assert.equal(place.connects, 1);
+  });
+
+  test('asks for help while the first connection is still being made, when that takes long', async () => {
+    const place = new Place({ filesInFlight: 8, connections: 3, positionalWrites: true, connectMs: 1_000 });
+    await using pool = new Pool(place.endpoint);
+    const leasing = lease(pool, 100 * MIB);
+    await until('more connections', () => place.asked === 3);
+    assert.equal(place.connects, 0);
+    assert.equal((await leasing).helpers.length, 2);
   });
 
   test('never hands out a broken session again', async () => {

@@ -24,7 +24,8 @@ import { ownRoad, ownSteps } from './own-road.ts';
 import { probe } from './probe.ts';
 import type { Bare } from './probe-idle.ts';
 import type { Way } from './probe-steps.ts';
-import { Memory, traitsOf } from './remote.ts';
+import { Memory, type Remote, traitsOf } from './remote.ts';
+import { roundTrip } from './round-trip.ts';
 import { SftpSession } from './session.ts';
 import type { SftpSettings } from './settings.ts';
 import { Window } from './window.ts';
@@ -73,8 +74,11 @@ export class SftpEndpoint implements Endpoint {
   /** As `connect`, and tells of each part of the way that was passed. */
   async open(signal: AbortSignal, passed?: Passed): Promise<SftpSession> {
     const plan = await this.#plan(true);
+    const startedMs = performance.now();
     const dialled = await connect(plan, signal, passed);
-    const session = this.#sessionOver(dialled);
+    const remote = this.#remoteOver(dialled);
+    const roundTripMs = await roundTrip(remote.wire, performance.now() - startedMs);
+    const session = new SftpSession(remote, this.settings.filesInFlight, roundTripMs);
     this.#last = session.capabilities;
     return session;
   }
@@ -181,7 +185,7 @@ export class SftpEndpoint implements Endpoint {
     );
   }
 
-  #sessionOver(dialled: Dialled): SftpSession {
+  #remoteOver(dialled: Dialled): Remote {
     const { client, sock, sftp, ident, hostKey, cipher } = dialled;
     const { name, settings } = this;
     const link = new Link({ name, client, sock, timeoutMs: settings.timeout });
@@ -199,8 +203,7 @@ export class SftpEndpoint implements Endpoint {
       readWindow.close(fault);
     });
     const memory = this.#memory;
-    const remote = { name, link, wire, traits, hostKey, cipher, memory, window, readWindow };
-    return new SftpSession(remote, settings.filesInFlight);
+    return { name, link, wire, traits, hostKey, cipher, memory, window, readWindow };
   }
 }
 

@@ -28,9 +28,12 @@ export class SftpSession implements Session {
   readonly #filesInFlight: number;
   #capabilities: Capabilities | undefined;
 
+  readonly roundTripMs: number | undefined;
+
   /** @param filesInFlight as set; fewer where the server has fewer handles */
-  constructor(remote: Remote, filesInFlight: number) {
+  constructor(remote: Remote, filesInFlight: number, roundTripMs: number | undefined) {
     this.remote = remote;
+    this.roundTripMs = roundTripMs;
     // A listing and the other sessions' help need handles too.
     this.#filesInFlight = Math.max(1, Math.min(filesInFlight, Math.floor(remote.wire.maxHandles / 2)));
   }
