@@ -55,6 +55,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   picomatch: ['sync', 'config'],
   pino: ['observe'],
   'prom-client': ['observe'],
+  'ssh-config': ['endpoints/sftp/ssh-config-file.ts'],
   ssh2: ['endpoints/sftp', 'endpoints/sandbox', 'roads/jump.ts'],
   'ssh2-sftp-client': ['endpoints/sftp'],
   ws: ['roads/aws'],

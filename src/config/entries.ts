@@ -12,7 +12,7 @@ import { asItIsWritten, parse } from './parse.ts';
 import { folderEndpoint } from './places.ts';
 import { type Finding, type Findings, listOf } from './problems.ts';
 import { isPlainObject, type Reference, type ReferenceOptions, resolveReferences } from './references.ts';
-import type { Values } from './values.ts';
+import type { Filled, Values } from './values.ts';
 import type { YamlFile } from './yaml.ts';
 
 export interface EntriesOptions extends ReferenceOptions {
@@ -38,18 +38,21 @@ export async function readEntries(yaml: YamlFile, options: EntriesOptions): Prom
   }
   const read = new Map<string, ReadEntry>();
   for (const [name, raw] of Object.entries(data)) {
-    read.set(name, await readEntry(name, raw, yaml.at([name], 'key').line, options));
+    const { hops, ...entry } = await readEntry(name, raw, yaml.at([name], 'key').line, options);
+    read.set(name, entry);
+    for (const [hop, filled] of hops) read.set(hop, filled);
   }
   const names = [...read.keys()];
+  const written = Object.keys(data);
   const valid = new Map<string, EndpointEntry>();
   for (const [name, { entry }] of read) if (entry !== undefined) valid.set(name, entry);
-  for (const { line } of yaml.problems) valid.delete(nameAtLine(yaml, names, line) ?? '');
+  for (const { line } of yaml.problems) valid.delete(nameAtLine(yaml, written, line) ?? '');
   const vias = new Map([...read].map(([name, { via }]) => [name, via]));
   const isValid = (name: string): boolean => valid.has(name);
   const roads = brokenRoads({ names, vias, kindOf: (name) => kindIn(data, name), valid: isValid }).map(
     ({ name, ...finding }) => {
       valid.delete(name);
-      return underName(name, asItIsWritten(finding, read.get(name)?.references ?? []));
+      return placed(name, asItIsWritten(finding, read.get(name)?.references ?? []), read.get(name)?.filledBy);
     },
   );
   return {
@@ -62,7 +65,9 @@ export async function readEntries(yaml: YamlFile, options: EntriesOptions): Prom
 }
 
 function allOf(read: ReadonlyMap<string, ReadEntry>, what: 'problems' | 'warnings'): readonly Finding[] {
-  return [...read].flatMap(([name, entry]) => entry[what].map((finding) => underName(name, finding)));
+  return [...read].flatMap(([name, entry]) =>
+    entry[what].map((finding) => placed(name, finding, entry.filledBy)),
+  );
 }
 
 /** An endpoint changes with the jump hosts on its way. */
@@ -84,6 +89,8 @@ interface ReadEntry extends Findings {
   readonly entry: EndpointEntry | undefined;
   readonly via: readonly string[];
   readonly references: readonly Reference[];
+  /** Of a jump host that came with an entry: that entry and its setting, where its problems belong. */
+  readonly filledBy?: readonly [entry: string, setting: string];
 }
 
 async function readEntry(
@@ -91,8 +98,9 @@ async function readEntry(
   raw: unknown,
   line: number,
   options: EntriesOptions,
-): Promise<ReadEntry> {
-  const nothing = { entry: undefined, via: [], references: [], warnings: [], files: [] };
+): Promise<ReadEntry & { readonly hops: ReadonlyMap<string, ReadEntry> }> {
+  const hops = new Map<string, ReadEntry>();
+  const nothing = { entry: undefined, via: [], references: [], warnings: [], files: [], hops };
   const badName = checkName(name, 'an endpoint');
   const problems: Finding[] = badName === undefined ? [] : [{ path: [], on: 'key', ...badName }];
   const found = findKind(raw, options.schemas);
@@ -100,27 +108,62 @@ async function readEntry(
 
   const { type: _, ...rest } = found.settings;
   const resolved = await resolveReferences(rest, options);
-  const parsed = await parse(found.schema, resolved.data, resolved.references);
+  const filled = await fill(name, found.name, resolved.data, options);
+  const parsed = await parse(found.schema, filled.data, resolved.references);
   const files = await checkFiles(resolved, options.values);
-  problems.push(...resolved.problems, ...files.problems);
+  problems.push(...resolved.problems, ...filled.problems, ...files.problems);
   // What a reference that stands for nothing is worth, nobody knows.
   if (!parsed.ok)
     problems.push(
       ...parsed.findings.filter((finding) => !resolved.problems.some((at) => isBelow(finding, at))),
     );
   const read = {
-    via: viaOf(resolved.data),
+    via: viaOf(filled.data),
+    hops,
     references: resolved.references,
     problems,
-    warnings: [...resolved.warnings, ...files.warnings],
-    files: [...resolved.files, ...files.files],
+    warnings: [...resolved.warnings, ...filled.warnings, ...files.warnings],
+    files: [...resolved.files, ...filled.files, ...files.files],
   };
+  const common = {
+    kind: found.name,
+    file: options.file,
+    line,
+    fingerprint: await fingerprintOf(raw, read.files),
+  };
+  for (const [hop, data] of filled.hops) {
+    const made = await parse(found.schema, data, resolved.references);
+    hops.set(hop, {
+      entry: made.ok ? { name: hop, settings: made.value, ...common } : undefined,
+      via: viaOf(data),
+      references: resolved.references,
+      problems: made.ok ? [] : made.findings,
+      warnings: [],
+      files: [],
+      filledBy: [name, filled.by],
+    });
+  }
   if (!parsed.ok || problems.length > 0) return { ...read, entry: undefined };
-  const fingerprint = await fingerprintOf(raw, read.files);
-  return {
-    ...read,
-    entry: { name, kind: found.name, settings: parsed.value, file: options.file, line, fingerprint },
-  };
+  return { ...read, entry: { name, settings: parsed.value, ...common } };
+}
+
+interface FilledData extends Findings {
+  readonly data: unknown;
+  readonly hops: Filled['hops'];
+  /** The setting that asked for it. */
+  readonly by: string;
+}
+
+/** What an entry takes from the files of other programs, if it does. */
+async function fill(name: string, kind: string, data: unknown, options: EntriesOptions): Promise<FilledData> {
+  const { base, home, env, schemas } = options;
+  const filling = schemas.filling(kind);
+  if (filling === undefined || !isPlainObject(data) || data[filling.by] === undefined)
+    return { data, hops: new Map(), by: '', problems: [], warnings: [], files: [] };
+  const { by } = filling;
+  const { entry, hops, files, problems, warnings } = await filling.fill(data, { name, base, home, env });
+  const finding = (said: string): Finding => ({ path: [by], message: `${by}: ${said}` });
+  return { data: entry, hops, by, files, problems: problems.map(finding), warnings: warnings.map(finding) };
 }
 
 type FoundKind = {
@@ -171,6 +214,16 @@ function underName(name: string, { path, on, message, remedy }: Finding): Findin
     message: `${name}: ${message}`,
     ...(remedy === undefined ? {} : { remedy }),
   };
+}
+
+function placed(name: string, finding: Finding, filledBy: ReadEntry['filledBy']): Finding {
+  if (filledBy === undefined) return underName(name, finding);
+  const [entry, setting] = filledBy;
+  return underName(entry, {
+    ...finding,
+    path: [setting],
+    message: `${setting}: ${name}: ${finding.message}`,
+  });
 }
 
 function isBelow(finding: Finding, at: Finding): boolean {

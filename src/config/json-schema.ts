@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Kind } from '../endpoints/index.ts';
 import { isPlainObject } from './references.ts';
 import { jobSchema } from './schema.ts';
-import { valuesFor } from './values.ts';
+import { type Filling, valuesFor } from './values.ts';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -27,7 +27,9 @@ export function jobJsonSchema(): JsonSchema {
 export function endpointsJsonSchema(kinds: Readonly<Record<string, Kind>>): JsonSchema {
   // Only the shape of paths matters here, not where they lead.
   const values = valuesFor('/', '/');
-  const entries = Object.entries(kinds).map(([name, kind]) => withType(name, toJson(kind.settings(values))));
+  const entries = Object.entries(kinds).map(([name, kind]) =>
+    withType(name, withFilling(toJson(kind.settings(values)), kind.filling)),
+  );
   return {
     $schema: DRAFT,
     title: 'The endpoints of Ferry',
@@ -62,6 +64,20 @@ function withType(name: string, schema: JsonSchema): JsonSchema {
     ...schema,
     properties: { type: { const: name }, ...(isPlainObject(properties) ? properties : {}) },
     required: ['type', ...(Array.isArray(required) ? required : [])],
+  };
+}
+
+/** What comes from elsewhere must be written only where that is not asked for. */
+function withFilling(schema: JsonSchema, filling: Filling | undefined): JsonSchema {
+  if (filling === undefined) return schema;
+  const { by, gives } = filling;
+  const required = Array.isArray(schema.required) ? schema.required : [];
+  return {
+    ...schema,
+    required: required.filter((key) => !gives.includes(key)),
+    if: { not: { required: [by] } },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema calls it so
+    then: { required: gives },
   };
 }
 

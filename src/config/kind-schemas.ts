@@ -2,7 +2,7 @@
 
 import type { z } from 'zod';
 import type { Kind } from '../endpoints/index.ts';
-import type { Values } from './values.ts';
+import type { Filling, Values } from './values.ts';
 
 /** Made when first asked for: making a schema costs more than using it. */
 export class Schemas {
@@ -15,6 +15,11 @@ export class Schemas {
     this.names = Object.keys(kinds);
     this.#kinds = kinds;
     this.#values = values;
+  }
+
+  /** How entries of a kind are filled from elsewhere; undefined where they are not. */
+  filling(name: string): Filling | undefined {
+    return this.names.includes(name) ? this.#kinds[name]?.filling : undefined;
   }
 
   /** @returns undefined where there is no such kind */

@@ -75,6 +75,39 @@ export interface Values {
   readonly path: z.ZodType<string>;
 }
 
+/** Where an entry is filled from other files. */
+export interface FillPlace {
+  /** Of the endpoint. */
+  readonly name: string;
+  /** The folder that holds `jobs/`: where relative paths start. */
+  readonly base: string;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+/** An entry with what it takes from other files; what it says itself wins. */
+export interface Filled {
+  readonly entry: Entry;
+  /** Further entries of the same kind that it needs, by names that nobody can write. */
+  readonly hops: ReadonlyMap<string, Entry>;
+  /** Absolute paths of what was read. */
+  readonly files: readonly string[];
+  /** Each with its own file and line in it. */
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** How entries of a kind are filled. */
+export interface Filling {
+  /** The setting that asks for it. */
+  readonly by: string;
+  /** Settings that need not be written then. */
+  readonly gives: readonly string[];
+  fill(entry: Entry, place: FillPlace): Promise<Filled>;
+}
+
 /** @param base the folder that holds `jobs/` @param home of the user who runs Ferry */
 export function valuesFor(base: string, home: string): Values {
   const path = z

@@ -1,7 +1,7 @@
 /** Every kind of endpoint: its settings' schema (light, read at start) and its implementation (loaded when used). */
 
 import type { z } from 'zod';
-import { type Values, valuesFor } from '../config/values.ts';
+import { type Filling, type Values, valuesFor } from '../config/values.ts';
 import type { Endpoint, EndpointContext } from './endpoint.ts';
 import { ftpsSettings } from './ftps/settings.ts';
 import { localSettings } from './local/settings.ts';
@@ -15,6 +15,8 @@ export interface Kind {
   settings(values: Values): z.ZodType;
   /** @param settings what that schema gave */
   create(settings: unknown, context: EndpointContext): Promise<Endpoint>;
+  /** How entries of this kind take settings from the files of other programs, where they may. */
+  readonly filling?: Filling;
   /** What a job's source of this kind cannot do, so that the configuration can say it; default: nothing. */
   readonly cannot?: readonly ('source' | 'delete' | 'archive')[];
 }
@@ -23,7 +25,7 @@ export interface Kind {
 export function kind<Settings>(
   settings: (values: Values) => z.ZodType<Settings>,
   load: () => Promise<(settings: Settings, context: EndpointContext) => Endpoint | Promise<Endpoint>>,
-  limits: Pick<Kind, 'cannot'> = {},
+  limits: Pick<Kind, 'cannot' | 'filling'> = {},
 ): Kind {
   return {
     ...limits,
@@ -40,7 +42,13 @@ export const kinds: Readonly<Record<string, Kind>> = {
     const { createSandbox } = await import('./sandbox/endpoint.ts');
     return (settings, context) => createSandbox(settings, context, openSftp);
   }),
-  sftp: kind(sftpSettings, async () => (await import('./sftp/endpoint.ts')).createSftp),
+  sftp: kind(sftpSettings, async () => (await import('./sftp/endpoint.ts')).createSftp, {
+    filling: {
+      by: 'sshConfig',
+      gives: ['host', 'user'],
+      fill: async (entry, place) => (await import('./sftp/ssh-config.ts')).fillFromSshConfig(entry, place),
+    },
+  }),
 };
 
 /** The sandbox is a server of our own behind an ordinary SFTP endpoint. */

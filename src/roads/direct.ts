@@ -14,6 +14,8 @@ export interface DirectOptions {
   readonly port: number;
   /** Local address to connect from. */
   readonly bindAddress?: string;
+  /** Only addresses of this kind; default: both. */
+  readonly family?: 4 | 6;
   /** For name, addresses and handshake together. */
   readonly timeoutMs: number;
   /** TCP keep-alive probes start after so much silence. */
@@ -48,6 +50,7 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
       ...from(options.bindAddress),
       ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+      ...(options.family === undefined ? {} : { family: options.family }),
     });
     const named = (): void => {
       if (addresses.length > 0) passed?.('name', addresses.join(', '));

@@ -54,7 +54,9 @@ export class HostKeys {
   static async load(name: string, settings: SftpSettings): Promise<HostKeys> {
     const { host, port, hostKeyAlias } = settings;
     const asked = hostKeyAlias === undefined ? { host, port } : { alias: hostKeyAlias };
-    const files = settings.knownHosts.map(async (file) => knownHostsFor(await textOf(name, file), asked));
+    const files = settings.knownHosts.map(async (file) =>
+      knownHostsFor(await textOf(name, file, settings), asked),
+    );
     return new HostKeys(name, settings, allKnown(await Promise.all(files)));
   }
 
@@ -105,13 +107,13 @@ export class HostKeys {
         `${this.#files} trusts ${this.#host} by a certificate authority, which Ferry cannot check`,
         {
           code: 'HOST_KEY_AUTHORITY',
-          advice: `Pin the host key itself: ferry trust ${name} (it shows ${shown}).`,
+          advice: `Pin the host key itself: ${howToPin(name)} (it shows ${shown}).`,
         },
       );
     }
     return new Fault('rejected', `the host key of ${name} is not pinned; it shows ${shown}`, {
       code: 'HOST_KEY_UNKNOWN',
-      advice: `ferry trust ${name}`,
+      advice: howToPin(name),
     });
   }
 }
@@ -121,10 +123,12 @@ function holds(keys: readonly KnownKey[], key: Buffer): boolean {
   return keys.some((known) => known.key === base64);
 }
 
-async function textOf(name: string, file: string): Promise<string> {
+async function textOf(name: string, file: string, settings: SftpSettings): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
+    // ssh has a list of them, few of which are there.
+    if (settings.sshConfig !== undefined && codeOf(error) === 'ENOENT') return '';
     throw new Fault(
       'rejected',
       `the known_hosts file ${file} of ${name} cannot be read: ${messageOf(error)}`,
@@ -137,6 +141,13 @@ async function textOf(name: string, file: string): Promise<string> {
   }
 }
 
+/** A jump host that an ssh_config names has no entry that `ferry trust` could write to. */
+function howToPin(name: string): string {
+  const alias = /^(.*) \(for .+\)$/.exec(name)?.[1];
+  if (alias === undefined) return `ferry trust ${name}`;
+  return `log in there once by hand, so that known_hosts has its key (ssh ${alias.replace(/:(\d+)$/, ' -p $1')})`;
+}
+
 function changed(name: string, shown: string, expected: readonly string[]): Fault {
   return new Fault(
     'rejected',
@@ -145,7 +156,7 @@ function changed(name: string, shown: string, expected: readonly string[]): Faul
       code: 'HOST_KEY_CHANGED',
       advice:
         'Either the server was set up anew, or a load balancer has one more target, or someone stands in between. Ask whoever ' +
-        `runs it; if it is right: ferry trust ${name}.`,
+        `runs it; if it is right: ${howToPin(name)}.`,
     },
   );
 }

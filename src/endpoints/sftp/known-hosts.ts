@@ -5,6 +5,7 @@
  */
 
 import { createHmac } from 'node:crypto';
+import { fits } from './patterns.ts';
 
 export interface KnownHosts {
   /** Keys (base64) that are trusted for the host, by type. */
@@ -64,8 +65,8 @@ function matches(patterns: string, name: string): boolean {
   for (const pattern of patterns.split(',')) {
     if (pattern.startsWith('|1|')) found ||= hashedMatch(pattern, name);
     else if (pattern.startsWith('!')) {
-      if (wildcardMatch(pattern.slice(1), name)) return false;
-    } else found ||= wildcardMatch(pattern, name);
+      if (fits(pattern.slice(1).toLowerCase(), name)) return false;
+    } else found ||= fits(pattern.toLowerCase(), name);
   }
   return found;
 }
@@ -74,13 +75,4 @@ function matches(patterns: string, name: string): boolean {
 function hashedMatch(pattern: string, name: string): boolean {
   const [, , salt = '', hash = ''] = pattern.split('|');
   return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
-}
-
-function wildcardMatch(pattern: string, name: string): boolean {
-  const source = pattern
-    .toLowerCase()
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*/g, '.*')
-    .replace(/\?/g, '.');
-  return new RegExp(`^${source}$`).test(name);
 }

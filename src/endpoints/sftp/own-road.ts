@@ -8,8 +8,11 @@ import { announced } from '../../roads/proxy-protocol.ts';
 import type { Road } from '../../roads/road.ts';
 import type { SftpSettings } from './settings.ts';
 
+const FAMILIES = { any: undefined, inet: 4, inet6: 6 } as const;
+
 export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, string | undefined>>): Road {
   const {
+    addressFamily,
     bindAddress,
     connectTimeout,
     host,
@@ -22,9 +25,11 @@ export function ownRoad(settings: SftpSettings, env: Readonly<Record<string, str
     user,
   } = settings;
   if (command !== undefined) return commandRoad({ command, host, port, user, env });
+  const family = FAMILIES[addressFamily ?? 'any'];
   const direct = {
     timeoutMs: connectTimeout * 0.9, // so that it says what it knows before the deadline round all of it
     keepAliveMs: Math.min(15_000, idleTimeout / 3),
+    ...(family === undefined ? {} : { family }),
     ...(bindAddress === undefined ? {} : { bindAddress }),
   };
   const towards = (to: string, at: number): Road =>

@@ -72,6 +72,10 @@ export const freshKeySettings = z.strictObject({
 });
 
 export const roadSettings = (values: Values) => ({
+  addressFamily: z
+    .enum(['any', 'inet', 'inet6'])
+    .optional()
+    .describe('inet: IPv4 only; inet6: IPv6 only; default: any'),
   bindAddress: z.string().min(1).optional().describe('Local address to connect from'),
   via: oneOrMore(z.string().min(1)).default([]).describe('Jump hosts, outermost first: other sftp endpoints'),
   proxyCommand: proxyCommand
@@ -95,7 +99,8 @@ type Given = Readonly<{ [Key in keyof ReturnType<typeof roadSettings>]?: unknown
 /** Ways to get there of which one is enough. */
 const ROADS = ['via', 'proxyCommand', 'road', 'proxy'] as const;
 /** What only a TCP connection of our own has, and the roads that begin with none. */
-const NOT_OURS: Readonly<Record<'bindAddress' | 'proxyProtocol', readonly string[]>> = {
+const NOT_OURS: Readonly<Record<'addressFamily' | 'bindAddress' | 'proxyProtocol', readonly string[]>> = {
+  addressFamily: ['via', 'proxyCommand'],
   bindAddress: ['via', 'proxyCommand'],
   proxyProtocol: ROADS,
 };
@@ -108,7 +113,7 @@ export function roadProblems(settings: Given, problem: (path: string, message: s
     problem(road, `${first} and ${road} exclude each other${remedy}`);
   }
   if (first === undefined) return;
-  for (const key of ['bindAddress', 'proxyProtocol'] as const) {
+  for (const key of ['addressFamily', 'bindAddress', 'proxyProtocol'] as const) {
     if (settings[key] === undefined || !NOT_OURS[key].includes(first)) continue;
     const remedy = first === 'via' ? '; it belongs to the first of the jump hosts' : '';
     problem(key, `${key} has no effect with ${first}, which connects by itself${remedy}`);

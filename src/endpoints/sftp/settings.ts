@@ -26,6 +26,10 @@ const fingerprint = z
 export function settings(values: Values) {
   return z
     .strictObject({
+      sshConfig: z
+        .union([z.string().min(1), z.strictObject({ host: z.string().min(1), file: values.path.optional() })])
+        .optional()
+        .describe('A Host of ~/.ssh/config (or of file) to take settings from; what is written here wins'),
       host: z
         .string()
         .min(1)
