@@ -3,6 +3,7 @@
  * folders hold; decides nothing about files itself.
  */
 
+import { dirname } from 'node:path';
 import type { Config, Loaded } from '../config/config.ts';
 import { formatProblems } from '../config/problems.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -164,6 +165,7 @@ export class Worker implements AsyncDisposable {
     const { endpoints, engine, ledger, schedules, sources } = this.#parts;
     const watch = await watchConfig({
       folder: cli.settings.jobsFolder,
+      files: () => this.#config.files.filter((file) => dirname(file) !== this.#config.folder),
       onChange: () => {
         this.#reloading = this.#reloading
           .then(() => this.#reload())

@@ -77,7 +77,7 @@ function withFilling(schema: JsonSchema, filling: Filling | undefined): JsonSche
     required: required.filter((key) => !gives.includes(key)),
     if: { not: { required: [by] } },
     // biome-ignore lint/suspicious/noThenProperty: JSON Schema calls it so
-    then: { required: gives },
+    then: { required: required.filter((key) => gives.includes(key)) },
   };
 }
 

@@ -14,6 +14,7 @@ try-out:
 # Below are examples: take away the "#" in front of the lines and fill in your own.
 
 # An SFTP server, such as an EC2 instance behind a load balancer. Then: ferry trust app-server, ferry check app-server
+# What ~/.ssh/config knows of it need not be written again: "sshConfig: app-server" takes it from there.
 #app-server:
 #  type: sftp
 #  host: nlb-0123.elb.ap-northeast-1.amazonaws.com

@@ -5,16 +5,20 @@
 
 import type { Fault } from '../sync/errors.ts';
 import type { FilePath } from '../sync/names.ts';
+import { watchFiles } from './file-watch.ts';
 import { type FolderWatch, watchFolder } from './watch.ts';
 
 const CALM_MS = 200;
 /** Edits that go on and on are told after so long all the same. */
 const LONGEST_MS = 2_000;
+const FILES_MS = 5_000;
 
 export interface ConfigWatchOptions {
   /** Absolute. */
   readonly folder: FilePath;
   readonly pollMs?: number | undefined;
+  /** What was read from elsewhere; looked at every few seconds. */
+  readonly files?: () => Iterable<string>;
   /** Read it again. */
   readonly onChange: () => void;
   readonly onAlarm: (fault: Fault | undefined) => void;
@@ -23,7 +27,7 @@ export interface ConfigWatchOptions {
 
 /** Resolves when the folder is watched; until the signal fires. */
 export async function watchConfig(options: ConfigWatchOptions): Promise<FolderWatch> {
-  const { folder, pollMs, onAlarm, onChange, signal } = options;
+  const { files, folder, pollMs, onAlarm, onChange, signal } = options;
   let timer: NodeJS.Timeout | undefined;
   let firstMs: number | undefined;
   const soon = (): void => {
@@ -49,6 +53,7 @@ export async function watchConfig(options: ConfigWatchOptions): Promise<FolderWa
     onPaths: soon,
     onWhole: soon,
   });
+  const others = watchFiles({ files: files ?? (() => []), everyMs: FILES_MS, onChange: soon });
   return {
     get by() {
       return watch.by;
@@ -61,6 +66,7 @@ export async function watchConfig(options: ConfigWatchOptions): Promise<FolderWa
     },
     [Symbol.asyncDispose]: async () => {
       clearTimeout(timer);
+      others[Symbol.dispose]();
       await watch[Symbol.asyncDispose]();
     },
   };
