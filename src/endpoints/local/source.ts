@@ -33,15 +33,28 @@ async function open(disk: Disk, root: Root, path: FilePath, version: FileVersion
     throw vanished(path, error);
   }
   try {
-    if (!isVersion(await disk.fstat(fd), version)) throw changed(path);
+    const opened = await disk.fstat(fd);
+    if (!isVersion(opened, version)) throw changed(path);
+    return readerOf(disk, root, path, version, { fd, ctimeMs: opened.ctimeMs });
   } catch (error) {
     await disk.close(fd);
     throw sourceFault(disk, error, path);
   }
-  return readerOf(disk, root, path, version, fd);
 }
 
-function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, fd: number): SourceReader {
+interface Opened {
+  readonly fd: number;
+  /** What is written later shows here, also where the writer sets the file's mtime back. */
+  readonly ctimeMs: number;
+}
+
+function readerOf(
+  disk: Disk,
+  root: Root,
+  path: FilePath,
+  version: FileVersion,
+  { fd, ctimeMs }: Opened,
+): SourceReader {
   const spare: Buffer[] = [];
   const readExactly = async (start: number, end: number): Promise<Buffer> => {
     const length = end - start;
@@ -87,7 +100,8 @@ function readerOf(disk: Disk, root: Root, path: FilePath, version: FileVersion, 
     recheck: (signal) =>
       disk.bounded(signal, async () => {
         try {
-          if (!isVersion(await disk.lstat(root.at(path)), version)) throw changed(path);
+          const now = await disk.lstat(root.at(path));
+          if (!isVersion(now, version) || now.ctimeMs !== ctimeMs) throw changed(path);
         } catch (error) {
           if (!isMissing(error)) throw sourceFault(disk, error, path);
           await root.assertThere();
