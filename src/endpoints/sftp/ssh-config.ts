@@ -19,7 +19,7 @@ type Entry = Readonly<Record<string, unknown>>;
 const USUAL_KEYS = ['id_rsa', 'id_ecdsa', 'id_ed25519'];
 /** Settings of an entry each of which says by itself how to get there. */
 const ROADS = ['via', 'proxyCommand', 'proxy', 'road'];
-const LOGINS = ['key', 'agent', 'password', 'ephemeralKey'];
+const LOGINS = ['key', 'agent', 'password'];
 
 /** @param entry as it is written, with `sshConfig` */
 export async function fillFromSshConfig(entry: Entry, place: FillPlace): Promise<Filled> {
@@ -95,7 +95,8 @@ class Filling {
     const tokens = { ...one.tokens(), h: host, p: String(port ?? 22), r: user };
     const roads = ROADS.some((road) => entry[road] !== undefined);
     return {
-      host,
+      // The instance that a tunnel leads to is its host.
+      ...(entry.road === undefined ? { host } : {}),
       user,
       ...(port === undefined ? {} : { port }),
       ...one.limits(),
@@ -122,6 +123,7 @@ class Filling {
   }
 
   async #login(one: OneHost, tokens: Tokens, entry: Entry): Promise<Entry> {
+    if (entry.ephemeralKey !== undefined) return {};
     const { home, env } = this.#place;
     const written = LOGINS.some((way) => entry[way] !== undefined);
     const named = entry.key === undefined ? one.paths('identityfile', tokens) : [];

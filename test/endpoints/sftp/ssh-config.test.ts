@@ -161,6 +161,11 @@ describe('an entry with sshConfig', () => {
     assert.equal(hops.size, 2);
     const direct = await fill('jumped', { proxyCommand: 'mine' });
     assert.deepEqual([direct.entry.proxyCommand, direct.entry.via, direct.hops.size], ['mine', undefined, 0]);
+    const tunnel = await fill('app', { road: { eice: {} }, ephemeralKey: {} });
+    assert.deepEqual(
+      [tunnel.entry.host, tunnel.entry.key, tunnel.entry.user],
+      [undefined, undefined, 'deploy'],
+    );
     const old = await fill('app-old', { connectTimeout: '5s' });
     assert.equal(old.entry.connectTimeout, '5s');
   });
