@@ -129,6 +129,8 @@ export const ANSWERED: readonly Rule[] = [
   },
   {
     codes: /^NoSuchUpload$/,
+    // radosgw, of an upload that was completed.
+    when: ({ code }, { isOfUpload }) => isOfUpload === true && code === 'NoSuchKey',
     kind: 'transient',
     code: 'NO_UPLOAD',
     why: () => 'the upload is gone: somebody has aborted it, or a lifecycle rule has',

@@ -23,6 +23,8 @@ export interface Doing {
   readonly action: string;
   /** Undefined for the bucket as a whole. */
   readonly path?: FilePath;
+  /** It is about a multipart upload, which may be gone. */
+  readonly isOfUpload?: boolean;
 }
 
 export interface Case {
@@ -38,7 +40,7 @@ export interface Rule {
   /** Of S3's error codes, or Node's. */
   readonly codes: RegExp;
   /** Besides the codes. */
-  readonly when?: (answer: Answer) => boolean;
+  readonly when?: (answer: Answer, doing: Doing) => boolean;
   readonly kind: FaultKind;
   /** Ours; default S3's own. */
   readonly code?: string;

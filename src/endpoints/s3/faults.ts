@@ -22,7 +22,7 @@ export function s3Fault(error: unknown, doing: Doing, where: Where): Fault {
     said: message === '' ? answer.code : `${answer.code}: ${message}`,
   };
   const rules = answer.status === undefined ? UNANSWERED : ANSWERED;
-  const rule = rules.find(({ codes, when }) => codes.test(answer.code) || when?.(answer) === true);
+  const rule = rules.find(({ codes, when }) => codes.test(answer.code) || when?.(answer, doing) === true);
   const { kind, code, why, advice } = rule ?? otherwise(answer);
   const words = typeof advice === 'function' ? advice(of) : advice;
   const what = doing.path === undefined ? `bucket ${where.bucket}` : printable(doing.path);

@@ -7,10 +7,9 @@
  */
 
 import { createHash } from 'node:crypto';
-import { Fault } from '../../sync/errors.ts';
+import { codeOf, Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import type { Receipt } from '../endpoint.ts';
-import { isCode } from './answer.ts';
 import { digestOf, type Job, receiptOf, type Stored, sourceChanged } from './job.ts';
 import { noteText, parseNote } from './note.ts';
 import { bareTag, lookAt } from './objects.ts';
@@ -96,7 +95,7 @@ class PartedSend {
       if (stored !== 'taken') return stored;
       return (await this.#completedBefore(target, sent)) ?? 'taken';
     } catch (error) {
-      if (!isCode(error, 'NoSuchUpload')) throw error;
+      if (codeOf(error) !== 'NO_UPLOAD') throw error;
       const stored = await this.#completedBefore(target, sent);
       if (stored === undefined) throw error;
       return stored;
@@ -113,7 +112,7 @@ class PartedSend {
       UploadId: uploadId,
       MultipartUpload: { Parts: [...sent.parts] },
     };
-    const doing = { verb: 'write', action: 's3:PutObject', path: target };
+    const doing = { verb: 'write', action: 's3:PutObject', path: target, isOfUpload: true };
     return bucket.call(doing, options.signal, (s3, http) => s3.completeMultipartUpload(input, http));
   }
 

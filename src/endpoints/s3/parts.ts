@@ -153,7 +153,7 @@ export class PartSender {
   async #send(number: number, body: Buffer, sha256: string): Promise<Done> {
     const { bucket, options } = this.#job;
     const { key, uploadId } = this.#upload.note;
-    const doing = { verb: 'write', action: 's3:PutObject', path: this.#target };
+    const doing = { verb: 'write', action: 's3:PutObject', path: this.#target, isOfUpload: true };
     const input = {
       Bucket: bucket.settings.bucket,
       Key: key,

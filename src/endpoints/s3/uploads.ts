@@ -7,8 +7,9 @@
  */
 
 import type { Part } from '@aws-sdk/client-s3';
+import { codeOf } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
-import { answerOf, isCode } from './answer.ts';
+import { answerOf } from './answer.ts';
 import type { Bucket } from './bucket.ts';
 import { type Job, metadataOf } from './job.ts';
 import { isAbout, type Note, noteText, parseNote } from './note.ts';
@@ -81,7 +82,8 @@ async function resume(job: Job, note: Note): Promise<Upload | undefined> {
   const { bucket, options, path } = job;
   const { uploadId } = note;
   if (uploadId === undefined) return undefined;
-  const doing = { verb: 'go on with', action: 's3:ListMultipartUploadParts', path };
+  const action = 's3:ListMultipartUploadParts';
+  const doing = { verb: 'go on with', action, path, isOfUpload: true };
   const have = new Map<number, Part>();
   let after: string | undefined;
   do {
@@ -96,7 +98,7 @@ async function resume(job: Job, note: Note): Promise<Upload | undefined> {
       for (const part of page.Parts ?? []) if (part.PartNumber !== undefined) have.set(part.PartNumber, part);
       after = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
     } catch (error) {
-      if (isCode(error, 'NoSuchUpload')) return undefined;
+      if (codeOf(error) === 'NO_UPLOAD') return undefined;
       // Without that permission, or on a server that lists no parts, it starts anew.
       if (answerOf(error).status === 403 || answerOf(error).status === 501) return undefined;
       throw error;
@@ -116,13 +118,14 @@ export async function abandon(bucket: Bucket, note: Note, signal: AbortSignal): 
 async function abort(bucket: Bucket, key: string, uploadId: string, signal: AbortSignal): Promise<void> {
   const { prefix, bucket: name } = bucket.settings;
   const path = key.startsWith(prefix) ? key.slice(prefix.length) : key;
-  const doing = { verb: 'abort the upload of', action: 's3:AbortMultipartUpload', path };
+  const action = 's3:AbortMultipartUpload';
+  const doing = { verb: 'abort the upload of', action, path, isOfUpload: true };
   const input = { Bucket: name, Key: key, UploadId: uploadId };
   try {
     await bucket.call(doing, signal, (s3, http) => s3.abortMultipartUpload(input, http));
     bucket.memory.uploads.delete(uploadId);
   } catch (error) {
-    if (isCode(error, 'NoSuchUpload', 'NoSuchKey')) return;
+    if (codeOf(error) === 'NO_UPLOAD') return;
     if (answerOf(error).status !== 403) throw error;
     bucket.memory.warnOnce(
       `${bucket.name} does not let interrupted uploads be aborted: allow s3:AbortMultipartUpload, or have a lifecycle rule do it (AbortIncompleteMultipartUpload)`,

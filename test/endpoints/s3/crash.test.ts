@@ -1,12 +1,27 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { crash } from '../../support/crash.ts';
-import { BUCKET, bucketSite, openUploads, outsideOfBucket } from './kit.ts';
+import { generatedSource } from '../../support/source.ts';
+import { Checkpoints, MIB, never, send } from './double-kit.ts';
+import {
+  BUCKET,
+  type BucketSite,
+  bucketSite,
+  openUploads,
+  outsideOfBucket,
+  s3,
+  useCredentials,
+} from './kit.ts';
 
 const KILLS = 10;
 
+let site: BucketSite;
+before(async () => {
+  site = await bucketSite();
+});
+after(() => site[Symbol.asyncDispose]());
+
 test(`killed ${KILLS} times while files keep coming to a bucket, nothing is lost, torn or left behind`, async () => {
-  await using site = await bucketSite();
   const { client, server, env } = site;
   const outside = outsideOfBucket(client, BUCKET, 'data/inbox/');
   await crash(
@@ -20,9 +35,27 @@ test(`killed ${KILLS} times while files keep coming to a bucket, nothing is lost
     },
     KILLS,
   );
-  assert.deepEqual(
-    await openUploads(client, BUCKET),
-    [],
-    'uploads that were cut are gone on with, or aborted',
+  const left = await openUploads(client, BUCKET);
+  assert.deepEqual(left, [], 'uploads that were cut are gone on with, or aborted');
+});
+
+test('killed between the end of an upload and the ledger, it delivers that file again', async () => {
+  const { client, server } = site;
+  useCredentials(server.user);
+  await using session = await s3({ bucket: BUCKET, endpointUrl: server.url, partSize: '5MiB' }).connect(
+    never,
   );
+  const checkpoints = new Checkpoints();
+  const large = () => generatedSource({ sizeBytes: 12 * MIB });
+  await send(session, large(), 'again/a.bin', { checkpoint: checkpoints.keep });
+  const resume = checkpoints.last;
+  for (const conflict of ['replace', 'fail'] as const) {
+    const receipt = await send(session, large(), 'again/a.bin', { resume, conflict });
+    assert.equal(receipt.sha256, large().sha256);
+    assert.equal(receipt.alreadyThere === true, conflict === 'fail');
+  }
+  await session.discard('again/a.bin', '0'.repeat(16), resume, { signal: never });
+  const outside = outsideOfBucket(client, BUCKET, 'again/');
+  assert.deepEqual(await outside.tree(), ['a.bin']);
+  assert.equal(await outside.sha256('a.bin'), large().sha256);
 });
