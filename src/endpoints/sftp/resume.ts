@@ -76,7 +76,8 @@ async function safeStart(job: Job, temp: FilePath): Promise<number | undefined> 
   return start < WORTH_BYTES ? undefined : start;
 }
 
-async function hashUpTo(job: Job, reader: SourceReader, end: number, hash: Hash): Promise<string> {
+/** SHA-256 of the source up to there; `hash` has taken it in. */
+export async function hashUpTo(job: Job, reader: SourceReader, end: number, hash: Hash): Promise<string> {
   let bytes = 0;
   for await (const chunk of reader.read(0, end, job.options.signal)) {
     hash.update(chunk);

@@ -1,7 +1,7 @@
 /**
  * Sends a file straight under its final name, where the server renames nothing: one handle, in order, nothing to
  * resume. Transfer Family shows such a file when it is closed; elsewhere a part of it is seen until then, and what is
- * left of it after a fault is removed while the link lives.
+ * left of it after a fault is removed while the link lives, or by the next attempt.
  */
 
 import { createHash } from 'node:crypto';
@@ -13,6 +13,7 @@ import { kindOf } from './kinds.ts';
 import { lookAt } from './publish.ts';
 import type { Targets } from './targets.ts';
 import { openInFolder } from './temp.ts';
+import { noteDirect, removeTorn } from './torn.ts';
 import { uploadLarge } from './upload-large.ts';
 import { expectSize, uploadSmall } from './upload-small.ts';
 import { closing, finish, receiptFor, verify } from './verify.ts';
@@ -20,9 +21,11 @@ import { FLAG, type Handle } from './wire.ts';
 
 /** Errors are Faults. */
 export async function sendDirectly(job: Job, reader: SourceReader, targets: Targets): Promise<Receipt> {
+  await removeTorn(job, reader);
   for (;;) {
     const target = await targets.find();
     if ('receipt' in target) return target.receipt;
+    await noteDirect(job, target.path);
     const sending = new DirectSending(job, reader, target.path);
     if (await sending.run()) return sending.receipt();
   }

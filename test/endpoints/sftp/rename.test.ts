@@ -1,9 +1,11 @@
 /** Final names on servers that cannot replace in one step, that rename nothing, or that say so only when asked. */
 
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { Fault } from '../../../src/sync/errors.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { assertNoLeftovers, sha256OfFile } from '../../support/files.ts';
 import { generatedSource } from '../../support/source.ts';
 import { startSshd } from '../../support/sshd.ts';
@@ -71,6 +73,41 @@ describe('a server that renames nothing', () => {
       [false, false, false],
     );
   });
+
+  for (const conflict of ['replace', 'fail', 'skip', 'rename'] as const) {
+    test(`keeps no part of a file that was cut, and nobody else’s is touched: ${conflict}`, async () => {
+      await using sshd = await startSshd({ config: ['ForceCommand internal-sftp -P posix-rename,rename'] });
+      await using proxy = await startFaultProxy({ port: sshd.port });
+      const endpoint = sftp(entryFor(sshd, { port: proxy.port, rename: 'never' }));
+      const source = generatedSource({ sizeBytes: 9_000_000, seed: conflict });
+      const path = join(sshd.folder, 'file.bin');
+      let note: string | undefined;
+      const checkpoint = async (text: string): Promise<void> => {
+        note = text;
+      };
+      const send = async (): Promise<void> => {
+        await using session = await endpoint.connect(calm.signal);
+        await session.send(source, path, sendOptions({ conflict, token: TOKEN, resume: note, checkpoint }));
+      };
+      proxy.setTrouble({ cut: { afterBytes: 5_000_000, direction: 'up', by: 'rst', times: 1 } });
+      assert.equal((await rejection(send())).kind, 'unreachable');
+      const torn = (await stat(path)).size;
+      assert.ok(torn > 0 && torn < 9_000_000, 'a part lies there');
+      await send();
+      assert.equal(await sha256OfFile(path), source.sha256);
+      assert.deepEqual(await readdir(sshd.folder), ['file.bin']);
+
+      if (conflict === 'replace') return;
+      // What lies there is not the beginning of this file, whatever the note says.
+      await writeFile(path, 'somebody else’s');
+      const again = await send().then(
+        () => undefined,
+        (error: Fault) => error.kind,
+      );
+      assert.equal(again, { fail: 'permanent', skip: 'skipped', rename: undefined }[conflict]);
+      assert.equal(await readFile(path, 'utf8'), 'somebody else’s');
+    });
+  }
 
   test('is told from a file that may not be replaced', async () => {
     await using sshd = await startSshd();
