@@ -13,8 +13,8 @@ import { createDeliver, tokenOf } from '../sync/deliver.ts';
 import type { Delivery } from '../sync/delivery.ts';
 import { asFault } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
-import { destinationOf, type Job } from '../sync/job.ts';
-import { assertMounted } from '../sync/mounts.ts';
+import type { Job } from '../sync/job.ts';
+import { assertMounted, destinationAt } from '../sync/mounts.ts';
 import type { Endpoints } from './endpoints.ts';
 
 /** More files at once gain nothing and cost memory. */
@@ -143,7 +143,7 @@ async function assertAllMounted(
   signal: AbortSignal,
 ): Promise<void> {
   const places = [...jobs].flatMap((job) => job.to).filter((place) => place.endpoint === endpoint);
-  const known = places.filter((place) => ledger.mount(destinationOf(place)) !== undefined);
+  const known = places.map(destinationAt).filter(({ key }) => ledger.mount(key) !== undefined);
   if (known.length === 0) return;
   await using open = await endpoints.open(endpoint, signal);
   for (const place of known) await assertMounted(open.session, place, ledger, { signal });

@@ -1,7 +1,7 @@
 /** `ferry pause` and `ferry resume`: hold and release endpoints and jobs. A running worker notices within a second. */
 
 import type { Config } from '../config/config.ts';
-import { destinationOf } from '../sync/job.ts';
+import { archiveAt, destinationAt } from '../sync/mounts.ts';
 import { type Cli, EXIT, json, line } from './cli.ts';
 import type { Options } from './commands.ts';
 import { unknownName } from './names.ts';
@@ -19,14 +19,15 @@ export async function pause(cli: Cli, names: readonly string[], options: Options
 
 export async function resume(cli: Cli, names: readonly string[], options: Options): Promise<number> {
   const config = await assertKnown(cli, names);
-  const destinations = [...config.jobs.values()].flatMap((job) => job.to);
+  const written = [...config.jobs.values()].flatMap((job) =>
+    [...job.to.map(destinationAt), archiveAt(job) ?? []].flat(),
+  );
   using ledger = openRecord(cli);
   for (const name of names) {
     ledger.resume(name);
     // Whatever its source, or what is written there, lies on now is what it is meant to lie on.
     if (ledger.job(name)?.mount !== undefined) ledger.setJob(name, { mount: undefined });
-    for (const place of destinations)
-      if (place.endpoint === name) ledger.setMount(destinationOf(place), undefined);
+    for (const { key, resumed } of written) if (resumed === name) ledger.setMount(key, undefined);
     // An endpoint in trouble is tried again: whoever resumes it has mended it.
     if ((ledger.endpoint(name)?.state ?? 'up') !== 'up') {
       ledger.setEndpoint({

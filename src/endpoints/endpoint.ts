@@ -123,6 +123,11 @@ export interface CallOptions {
   readonly signal: AbortSignal;
 }
 
+export interface MountOptions extends CallOptions {
+  /** The folder is meant as the target of `archive`. */
+  readonly archive?: boolean;
+}
+
 export interface SendOptions extends CallOptions {
   readonly conflict: 'replace' | 'skip' | 'rename' | 'fail';
   readonly verify: 'size' | 'checksum';
@@ -226,7 +231,7 @@ export interface Session extends AsyncDisposable {
   /** Everything below a folder, in no order. @throws Fault `permanent` ENOENT when the folder itself is missing */
   list(folder: FilePath, options: ListOptions): AsyncIterable<Entry>;
   /** Tells an unmounted share from an emptied one; only where the place can see its mounts. The folder itself may be missing. */
-  mount?(folder: FilePath, options: CallOptions): Promise<Mount>;
+  mount?(folder: FilePath, options: MountOptions): Promise<Mount>;
   /** Follows no link at the end of the path. Undefined when there is nothing. */
   stat(path: FilePath, options: CallOptions): Promise<Entry | undefined>;
   /** The file as a source for `send` on another session; `version` is what the scan saw. */

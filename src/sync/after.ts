@@ -11,6 +11,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { asFault, type Fault } from './errors.ts';
 import type { Events } from './events.ts';
 import { destinationOf, type Job } from './job.ts';
+import { archiveAt, assertMounted, rememberMount } from './mounts.ts';
 import { type FilePath, joinPath } from './names.ts';
 import type { Places } from './places.ts';
 import { markerOf } from './select.ts';
@@ -75,8 +76,14 @@ export class After {
     signal: AbortSignal,
   ): Promise<FilePath | undefined> {
     const from = joinPath(job.from.path, path);
-    if (job.after.action === 'archive')
-      return session.archive(from, version, joinPath(job.after.path, path), { signal });
+    const archive = archiveAt(job);
+    if (archive !== undefined) {
+      const { ledger } = this.#options;
+      const point = await assertMounted(session, archive, ledger, { signal });
+      const went = await session.archive(from, version, joinPath(archive.folder, path), { signal });
+      rememberMount(ledger, archive, point);
+      return went;
+    }
     await session.remove(from, version, { signal });
     return undefined;
   }

@@ -13,7 +13,7 @@ import type { Delivery } from './delivery.ts';
 import { asFault, Fault, faultAt } from './errors.ts';
 import type { Events } from './events.ts';
 import { destinationOf, type Job, type Place } from './job.ts';
-import { assertMounted, mountPointOf, rememberMount, UNMOUNTED } from './mounts.ts';
+import { assertMounted, destinationAt, mountPointOf, rememberMount, UNMOUNTED } from './mounts.ts';
 import { type FilePath, isUtf8, joinPath, printable } from './names.ts';
 import { openBoth, type Places } from './places.ts';
 
@@ -89,7 +89,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
       progress: (bytes) => events.emit('progress', delivery, bytes),
       ...(mode === undefined ? {} : { mode }),
     };
-    await assertMounted(to.session, place, ledger, { signal });
+    const destination = destinationAt(place);
+    await assertMounted(to.session, destination, ledger, { signal });
     const source = sourceAt(job.from.endpoint, from.source(path, delivery.version));
     const result = await to.session
       .send(source, delivery.target, sendOptions)
@@ -99,7 +100,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
     if (result.state === 'done') {
       assertWhole(delivery, result.receipt);
       // What was unmounted meanwhile has it not; what was written beneath does not count.
-      rememberMount(ledger, place, await assertMounted(to.session, place, ledger, { signal }));
+      rememberMount(ledger, destination, await assertMounted(to.session, destination, ledger, { signal }));
     }
     return result;
   }

@@ -1,10 +1,10 @@
 /**
  * Tells an unmounted share from an emptied folder: a job's source that was once seen on a file system of its own, and
- * whose place now shows the one below it, is not looked at, and nothing is written into such a destination. Where a place
- * knows no mounts, nothing is told.
+ * whose place now shows the one below it, is not looked at, and nothing is written into such a destination or archive. Where
+ * a place knows no mounts, nothing is told.
  */
 
-import type { CallOptions, Session } from '../endpoints/endpoint.ts';
+import type { CallOptions, MountOptions, Session } from '../endpoints/endpoint.ts';
 import type { JobRecord, Ledger } from '../ledger/ledger.ts';
 import { Fault } from './errors.ts';
 import { destinationOf, type Job, type Place } from './job.ts';
@@ -31,6 +31,31 @@ export async function mountPointOf(
 
 type Mounts = Pick<Ledger, 'mount' | 'setMount'>;
 
+/** A folder that files are written into. */
+export interface Written {
+  /** In the ledger. */
+  readonly key: string;
+  readonly folder: FilePath;
+  /** It is meant as the target of `Session.archive`. */
+  readonly archive: boolean;
+  readonly what: string;
+  /** What a person resumes to accept it as it is. */
+  readonly resumed: string;
+}
+
+export function destinationAt(place: Place): Written {
+  const { endpoint, path: folder } = place;
+  const what = folder === '' ? endpoint : `${endpoint}, ${printable(folder)},`;
+  return { key: destinationOf(place), folder, archive: false, what, resumed: endpoint };
+}
+
+/** Undefined where nothing is archived. */
+export function archiveAt({ name, from, after }: Pick<Job, 'name' | 'from' | 'after'>): Written | undefined {
+  if (after.action !== 'archive') return undefined;
+  const key = `archive:${from.endpoint}:${after.path}`;
+  return { key, folder: after.path, archive: true, what: `the archive of ${name}`, resumed: name };
+}
+
 /**
  * Before and after a file is written there.
  * @returns the mount point of today
@@ -38,32 +63,28 @@ type Mounts = Pick<Ledger, 'mount' | 'setMount'>;
  */
 export async function assertMounted(
   session: Session,
-  place: Place,
+  written: Written,
   ledger: Mounts,
   options: CallOptions,
 ): Promise<FilePath | undefined> {
   if (session.mount === undefined) return undefined;
-  const remembered = ledger.mount(destinationOf(place));
-  const { point, gone } = await lookFor(session, place.path, remembered, options);
+  const { archive, folder, key, resumed, what } = written;
+  const remembered = ledger.mount(key);
+  const { point, gone } = await lookFor(session, folder, remembered, { signal: options.signal, archive });
   if (!gone) return point;
-  throw unmounted(
-    `${place.endpoint}${place.path === '' ? '' : `, ${printable(place.path)},`}`,
-    remembered,
-    place.endpoint,
-  );
+  throw unmounted(what, remembered, resumed);
 }
 
-/** A file has arrived while the destination lay there. */
-export function rememberMount(ledger: Mounts, place: Place, point: FilePath | undefined): void {
-  const destination = destinationOf(place);
-  if (point !== undefined && ledger.mount(destination) !== point) ledger.setMount(destination, point);
+/** A file has arrived while the folder lay there. */
+export function rememberMount(ledger: Mounts, { key }: Written, point: FilePath | undefined): void {
+  if (point !== undefined && ledger.mount(key) !== point) ledger.setMount(key, point);
 }
 
 async function lookFor(
   session: Session,
   folder: FilePath,
   remembered: FilePath | undefined,
-  options: CallOptions,
+  options: MountOptions,
 ): Promise<{ readonly point: FilePath | undefined; readonly gone: boolean }> {
   const mount = await session.mount?.(folder, options);
   if (mount === undefined || remembered === undefined) return { point: mount?.point, gone: false };

@@ -282,3 +282,38 @@ describe('a destination that is not mounted', () => {
       await arrives(share, 'second');
     }));
 });
+
+test('an archive that is not mounted takes nothing: the source stays until it is back, or accepted', async () => {
+  await using home = await makeHome();
+  await using disk = await mountTmpfs(1_000_000);
+  const [share, there] = [join(home.path, 'share'), join(home.path, 'there')];
+  for (const folder of [share, there]) await mkdir(folder);
+  await home.job('drop', {
+    from: './outbox',
+    to: './there',
+    settle: '0s',
+    after: { archive: './share/sent' },
+  });
+  const runs = async (file: string): Promise<string> => {
+    await writeFile(join(home.outbox, file), file);
+    const ended = await home.ferry(['run', 'drop']);
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.ok((await filesOf(there)).includes(file), 'it is delivered all the same');
+    return ended.stdout + ended.stderr;
+  };
+  {
+    await using _mounted = await mountAgain(disk.path, share);
+    await runs('first');
+    assert.deepEqual(await filesOf(disk.path), ['sent/first']);
+  }
+  assert.match(await runs('second'), /the archive of drop is not mounted: .*share is a plain folder now/);
+  assert.deepEqual([await filesOf(share), await filesOf(home.outbox)], [[], ['second']]);
+  {
+    await using _mounted = await mountAgain(disk.path, share);
+    await runs('third');
+    assert.deepEqual(await filesOf(disk.path), ['sent/first', 'sent/second', 'sent/third']);
+  }
+  assert.equal((await home.ferry(['resume', 'drop'])).code, 0);
+  await runs('fourth');
+  assert.deepEqual([await filesOf(share), await filesOf(home.outbox)], [['sent/fourth'], []]);
+});

@@ -3,6 +3,7 @@
  * means the folder itself, except in an archive's target, where it is a path of this host.
  */
 
+import { isAbsolute } from 'node:path';
 import type { FilePath } from '../../sync/names.ts';
 import { printable } from '../../sync/names.ts';
 import type {
@@ -14,6 +15,7 @@ import type {
   FileVersion,
   ListOptions,
   Mount,
+  MountOptions,
   SendOptions,
   SendResult,
   Session,
@@ -121,9 +123,10 @@ class LocalSession implements Session {
     return list(context, folder, options);
   }
 
-  mount(folder: FilePath, options: CallOptions): Promise<Mount> {
+  mount(folder: FilePath, options: MountOptions): Promise<Mount> {
+    const isOutside = options.archive === true && isAbsolute(folder);
     return this.#call(options, `look for the mount of ${printable(folder)}`, () =>
-      this.#mounts.of(this.#root.at(folder)),
+      this.#mounts.of(isOutside ? folder : this.#root.at(folder)),
     );
   }
 
