@@ -8,6 +8,8 @@ import { type Cli, line } from './cli.ts';
 /** Columns for the names of steps; the longest is `proxy command`. */
 const STEP_COLUMNS = 13;
 const LEAST_COLUMNS = 60;
+/** A space at which no line is broken. */
+const HELD = '\u00a0';
 const CLEAR_LINE = '\r\u001b[2K';
 
 export class CheckReport {
@@ -37,7 +39,8 @@ export class CheckReport {
       );
     this.#host = host;
     if (step.underway === true && this.#cli.stdout.isTTY === true) {
-      this.#cli.stdout.write(`  ${this.#paint('dim', `· ${step.step.padEnd(STEP_COLUMNS)} ${step.saw}`)}`);
+      const text = `  · ${step.step.padEnd(STEP_COLUMNS)} ${step.saw}`.slice(0, this.#columns - 1); // one line, to be wiped
+      this.#cli.stdout.write(this.#paint('dim', text));
       this.#underway = true;
       return;
     }
@@ -45,7 +48,7 @@ export class CheckReport {
     const time =
       step.ms === undefined || step.ms < 1 || step.underway === true
         ? ''
-        : this.#paint('dim', `  ${duration(step.ms)}`);
+        : this.#paint('dim', `${HELD}${HELD}${duration(step.ms).replace(' ', HELD)}`);
     const name = step.step.padEnd(STEP_COLUMNS);
     this.#paragraph(`  ${this.#paint(mark.style, mark.sign)} ${name} `, `${step.saw}${time}`);
     if (step.means !== undefined) this.#paragraph(' '.repeat(STEP_COLUMNS + 5), step.means);
@@ -72,10 +75,13 @@ export class CheckReport {
   /** On a terminal, lines are broken between words and begin below the first. */
   #paragraph(start: string, text: string): void {
     const indent = stripVTControlCharacters(start).length;
-    const columns =
-      this.#cli.stdout.isTTY === true ? Math.max(LEAST_COLUMNS, this.#cli.stdout.columns ?? 80) : Infinity;
-    const lines = wrap(text, columns - indent);
-    line(this.#cli.stdout, `${start}${lines.join(`\n${' '.repeat(indent)}`)}`);
+    const lines = wrap(text, this.#columns - indent);
+    line(this.#cli.stdout, `${start}${lines.join(`\n${' '.repeat(indent)}`)}`.replaceAll(HELD, ' '));
+  }
+
+  get #columns(): number {
+    const { isTTY, columns } = this.#cli.stdout;
+    return isTTY === true ? Math.max(LEAST_COLUMNS, columns ?? 80) : Number.POSITIVE_INFINITY;
   }
 
   #paint(style: Style, text: string): string {

@@ -52,7 +52,7 @@ async function tryOne(
 ): Promise<string | undefined> {
   let broken: string | undefined;
   const show = (kind: string | undefined, step: ProbeStep): void => {
-    if (!step.ok) broken ??= step.step;
+    if (!step.ok) broken ??= step.host === undefined ? step.step : `${step.host}: ${step.step}`;
     if (report !== undefined) report.step(step);
     else json(cli.stdout, { endpoint: name, ...(kind === undefined ? {} : { kind }), folder, ...step });
   };

@@ -48,7 +48,7 @@ export class Steps {
   add(step: ProbeStep): void {
     const nowMs = performance.now();
     this.feed.push({ ...step, ms: Math.round(nowMs - this.#sinceMs) });
-    this.#sinceMs = nowMs;
+    if (step.underway !== true) this.#sinceMs = nowMs;
   }
 
   fail(step: string, fault: Fault): void {
