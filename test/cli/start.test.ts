@@ -20,7 +20,7 @@ async function arrives(
   folder: string,
   name: string,
   content: Uint8Array | string,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const wanted = Buffer.from(content);
   await until(

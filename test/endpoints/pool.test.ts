@@ -98,7 +98,7 @@ class Place {
 const signal = new AbortController().signal;
 
 async function lease(pool: Pool, bytes = 1): Promise<Lease> {
-  return pool.lease({ bytes, signal: AbortSignal.timeout(2_000) });
+  return pool.lease({ bytes, signal: AbortSignal.timeout(30_000) });
 }
 
 describe('a pool', () => {

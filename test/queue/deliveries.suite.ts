@@ -77,7 +77,7 @@ export function deliveriesSuite({ backend }: OnBackend): void {
     assert.equal(rig.ledger.endpoint(rig.endpoint)?.state, 'held');
     assert.equal(rig.ledger.endpoint(rig.endpoint)?.fault?.code, 'ECONNREFUSED');
     down = false;
-    await until('everything to arrive', () => rig.files('delivered') === 50, { timeoutMs: 20_000 });
+    await until('everything to arrive', () => rig.files('delivered') === 50);
     assert.equal(rig.ledger.endpoint(rig.endpoint)?.state, 'up');
     for (const delivery of rig.ledger.history({ job: 'job' })) assert.equal(delivery.attempts, 0);
     assert.equal(rig.seen.filter(([name]) => name === 'endpointUp').length, 1);
@@ -97,7 +97,7 @@ export function deliveriesSuite({ backend }: OnBackend): void {
       },
     });
     const [delivery] = rig.owe(20);
-    await until('all to arrive', () => rig.files('delivered') === 20, { timeoutMs: 20_000 });
+    await until('all to arrive', () => rig.files('delivered') === 20);
     const arrived = rig.ledger.get(delivery?.id ?? 0);
     assert.deepEqual([arrived?.cuts, arrived?.attempts], [2, 0]);
     assert.equal(probes, 2);
@@ -175,7 +175,6 @@ export function deliveriesSuite({ backend }: OnBackend): void {
       await until(
         'everything to arrive',
         () => rig.files('due') + rig.files('queued') + rig.files('sending') === 0,
-        { timeoutMs: 20_000 },
       );
     }
     assert.equal(rig.files('failed'), 0);

@@ -2,6 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Long, since a busy machine may take as long: what waits for it in vain has failed anyway. */
+const DEFAULT_MS = 60_000;
+
 export interface UntilOptions {
   readonly timeoutMs?: number;
   readonly everyMs?: number;
@@ -15,7 +18,7 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Truthy<T>> {
-  const timeoutMs = options.timeoutMs ?? 15_000;
+  const timeoutMs = options.timeoutMs ?? DEFAULT_MS;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await condition();
