@@ -4,6 +4,8 @@
  * is loaded here, on first use.
  */
 
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import type {
   EC2InstanceConnect,
   EC2InstanceConnectClientConfig,
@@ -16,12 +18,19 @@ export interface AwsSettings {
   readonly profile?: string | undefined;
 }
 
+type HttpRequest = Parameters<EC2InstanceConnect['config']['requestHandler']['handle']>[0];
+
 export interface Aws extends Disposable {
   readonly connect: EC2InstanceConnect;
   readonly region: string;
   /** The service's own address, such as `https://ec2.ap-northeast-1.amazonaws.com`. */
   readonly ec2Url: string;
   signer(service: 'ec2' | 'ec2-instance-connect'): SignatureV4;
+  /** Asks a service; the answer whole, whatever its status. */
+  send(
+    request: HttpRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly status: number; readonly text: string }>;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -38,19 +47,29 @@ export async function openAws({ region, profile }: AwsSettings, env: Env): Promi
   ]);
   // The credential providers would keep ~/.aws/credentials for ever as they first read it.
   const fresh: object = { ignoreCache: true };
+  // Node reads HTTPS_PROXY and NO_PROXY for agents that are told to.
+  const agent = { keepAlive: true, proxyEnv: { ...env } };
+  const handler = {
+    httpAgent: new HttpAgent(agent),
+    httpsAgent: new HttpsAgent(agent),
+    connectionTimeout: CONNECT_MS,
+    requestTimeout: ANSWER_MS,
+    throwOnRequestTimeout: true,
+    socketAcquisitionWarningTimeout: 2 ** 31 - 1,
+  };
   const config: EC2InstanceConnectClientConfig = {
     ...fresh,
     ...(region === undefined ? {} : { region }),
     ...(profile === undefined ? {} : { profile }),
     maxAttempts: 2,
-    requestHandler: {
-      connectionTimeout: CONNECT_MS,
-      requestTimeout: ANSWER_MS,
-      throwOnRequestTimeout: true,
-      socketAcquisitionWarningTimeout: 2 ** 31 - 1,
-    },
+    requestHandler: handler,
   };
   const connect = new sdk.EC2InstanceConnect(config);
+  const close = (): void => {
+    connect.destroy();
+    handler.httpAgent.destroy();
+    handler.httpsAgent.destroy();
+  };
   try {
     const found = await connect.config.region();
     return {
@@ -61,10 +80,15 @@ export async function openAws({ region, profile }: AwsSettings, env: Env): Promi
         const { credentials, sha256 } = connect.config;
         return new signing.SignatureV4({ service, region: found, credentials, sha256 });
       },
-      [Symbol.dispose]: () => connect.destroy(),
+      send: async (request, abortSignal) => {
+        const { response } = await connect.config.requestHandler.handle(request, { abortSignal });
+        const chunks: readonly Buffer[] = await Array.fromAsync(response.body);
+        return { status: response.statusCode, text: Buffer.concat(chunks).toString('utf8') };
+      },
+      [Symbol.dispose]: close,
     };
   } catch (error) {
-    connect.destroy();
+    close();
     throw awsFault(error, { doing: 'find the region' });
   }
 }

@@ -5,7 +5,6 @@ import type { Aws } from './client.ts';
 import { awsFault } from './faults.ts';
 
 const VERSION = '2016-11-15';
-const ANSWER_MS = 10_000;
 
 /** The private address of an instance: IPv4 where it has one, as the AWS CLI takes it. @throws Fault */
 export async function privateAddressOf(aws: Aws, instance: string, signal: AbortSignal): Promise<string> {
@@ -56,17 +55,8 @@ async function ask(
       headers: { host, 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
       body,
     });
-    const { host: _, ...headers } = signed.headers;
-    const answer = await fetch(aws.ec2Url, {
-      method: 'POST',
-      headers,
-      body,
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
-    });
-    const text = await answer.text();
-    if (answer.ok) return text;
-    const { status } = answer;
+    const { status, text } = await aws.send(signed, signal);
+    if (status === 200) return text;
     const said = {
       code: textOf(text, 'Code') ?? '',
       message: textOf(text, 'Message') ?? `HTTP ${status}`,
@@ -75,7 +65,7 @@ async function ask(
     throw awsFault(said, doing);
   } catch (error) {
     throwIfAborted(signal);
-    throw awsFault(error instanceof TypeError ? (error.cause ?? error) : error, doing);
+    throw awsFault(error, doing);
   }
 }
 

@@ -37,7 +37,8 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
     sshd = await startSshd({ config: [`AuthorizedKeysFile ${authorizedKeys}`, 'MaxStartups 100'] });
     aws = await startEc2Double({ certificates, authorizedKeys });
   });
-  beforeEach(() => {
+  beforeEach(async () => {
+    await until('earlier tunnels to be closed', () => aws.tunnels === 0);
     aws.trouble = {};
     aws.asked.length = 0;
     Object.assign(process.env, aws.env); // the SDK reads it by itself
@@ -156,6 +157,29 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
     assert.match(await fails('AWS_REGION', 'rejected'), /Set region/);
     await using session = await endpoint({ region: aws.region }).connect(calm.signal);
     assert.equal(session.broken, undefined, 'or in the settings');
+  });
+
+  test('asks AWS through the proxy of the environment', async () => {
+    await using proxy = await startHttpProxy();
+    const env = { ...process.env, HTTP_PROXY: `http://127.0.0.1:${proxy.port}` };
+    await using session = await sftp(entry(), { env }).connect(calm.signal);
+    assert.equal(session.broken, undefined);
+    // Those to the double are plain HTTP; at AWS they are HTTPS (HTTPS_PROXY), which the same agents do by CONNECT.
+    const { host } = new URL(aws.env.AWS_ENDPOINT_URL_EC2 ?? '');
+    const asked = proxy
+      .log()
+      .split('\n')
+      .filter((line) => line.includes(`POST http://${host}/`));
+    assert.equal(asked.length, 3, proxy.log());
+    const around = { ...env, HTTP_PROXY: `http://127.0.0.1:${await freePort()}` };
+    assert.equal(
+      (await rejection(sftp(entry(), { env: around }).connect(calm.signal))).code,
+      'AWS_UNREACHABLE',
+    );
+    await using direct = await sftp(entry(), { env: { ...around, NO_PROXY: '127.0.0.1' } }).connect(
+      calm.signal,
+    );
+    assert.equal(direct.broken, undefined);
   });
 
   test('counts quota and throttling as passing troubles', async () => {

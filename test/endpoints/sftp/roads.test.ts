@@ -1,9 +1,11 @@
 /** SFTP over the other roads: through jump hosts, and through a proxy command. */
 
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SftpSession } from '../../../src/endpoints/sftp/session.ts';
+import { endpointOf, makeHome } from '../../support/ferry.ts';
 import { sha256OfFile } from '../../support/files.ts';
 import { generatedSource } from '../../support/source.ts';
 import { makeKey, type Sshd, startSshd } from '../../support/sshd.ts';
@@ -106,25 +108,30 @@ describe('the way through jump hosts', () => {
   });
 });
 
+/** A program that leads to the server: ssh, which forwards to itself there. */
+function sshTo(sshd: Sshd): readonly string[] {
+  return [
+    'ssh',
+    '-i',
+    sshd.keyFile,
+    '-p',
+    '%p',
+    '-o',
+    'StrictHostKeyChecking=no',
+    '-o',
+    'UserKnownHostsFile=/dev/null',
+    '-o',
+    'LogLevel=ERROR',
+    '-W',
+    '%h:%p',
+    '%r@%h',
+  ];
+}
+
 describe('the way through a proxy command', () => {
   test('leads to the server', async () => {
     await using sshd = await startSshd();
-    const ssh = [
-      'ssh',
-      '-i',
-      sshd.keyFile,
-      '-p',
-      '%p',
-      '-o',
-      'StrictHostKeyChecking=no',
-      '-o',
-      'UserKnownHostsFile=/dev/null',
-      '-o',
-      'LogLevel=ERROR',
-      '-W',
-      '%h:%p',
-      '%r@%h',
-    ];
+    const ssh = sshTo(sshd);
     for (const proxyCommand of [ssh, ssh.join(' '), { shell: `exec ${ssh.join(' ')} 2>/dev/null` }]) {
       const app = configured({ app: entryFor(sshd, { proxyCommand }) })('app');
       await using session = await app.connect(calm.signal);
@@ -154,5 +161,25 @@ describe('the way through a proxy command', () => {
     })('app');
     const fault = await within(10_000, 'the fault', rejection(app.connect(calm.signal)));
     assert.deepEqual([fault.kind, fault.code], ['unreachable', 'ETIMEDOUT']);
+  });
+
+  test('delivers by the command line, and leaves no process behind', async () => {
+    await using sshd = await startSshd();
+    await using home = await makeHome();
+    const proxyCommand = sshTo(sshd).join(' ');
+    await home.endpoints({ app: endpointOf(sshd, { proxyCommand, connections: 2 }) });
+    await home.job('drop', {
+      from: './outbox',
+      to: { endpoint: 'app', path: `${sshd.folder}/drop` },
+      settle: '0s',
+    });
+    await writeFile(join(home.outbox, 'hello.txt'), 'hello');
+    const run = await home.ferry(['run', 'drop', '--json']);
+    assert.equal(run.code, 0, run.stderr);
+    assert.equal(await readFile(join(sshd.folder, 'drop', 'hello.txt'), 'utf8'), 'hello');
+    const check = await home.ferry(['check', 'app']);
+    assert.equal(check.code, 0, check.stdout);
+    assert.match(check.stdout, /✓ proxy command/);
+    // What a command left would be found by its environment when this file ends, and fail it.
   });
 });
