@@ -5,6 +5,7 @@
  * address. Nagle's algorithm is off: what travels here are small requests that wait for answers.
  */
 
+import { lookup } from 'node:dns';
 import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net';
 import { codeOf, Fault, messageOf, throwIfAborted } from '../sync/errors.ts';
 import { abortFault, hostPort, type Passed, type Road } from './road.ts';
@@ -33,7 +34,53 @@ export interface DirectRoad extends Road {
 
 export function directRoad(options: DirectOptions): DirectRoad {
   const where = hostPort(options.host, options.port);
-  return { description: where, open: async (signal, passed) => await open(options, where, signal, passed) };
+  const openAny = options.bindAddress === undefined || isIP(options.host) !== 0 ? open : openFrom;
+  return {
+    description: where,
+    open: async (signal, passed) => await openAny(options, where, signal, passed),
+  };
+}
+
+/** `net` tries one address after the other only where it may choose from where. */
+async function openFrom(
+  options: DirectOptions,
+  where: string,
+  signal: AbortSignal,
+  passed?: Passed,
+): Promise<Socket> {
+  const deadlineMs = performance.now() + options.timeoutMs;
+  const addresses = await addressesOf(options, where, signal);
+  for (const [index, host] of addresses.entries()) {
+    const last = index === addresses.length - 1;
+    const leftMs = Math.max(1, deadlineMs - performance.now());
+    try {
+      const timeoutMs = last ? leftMs : Math.min(NEXT_ADDRESS_MS, leftMs);
+      return await open({ ...options, host, timeoutMs }, where, signal, passed);
+    } catch (error) {
+      if (last || signal.aborted) throw error;
+    }
+  }
+  throw connectFault({ code: 'ENOTFOUND' }, where, [], options);
+}
+
+/** Those of a name that can be reached from the address that is given. */
+function addressesOf(options: DirectOptions, where: string, signal: AbortSignal): Promise<readonly string[]> {
+  const { bindAddress = '', host, timeoutMs } = options;
+  throwIfAborted(signal);
+  return new Promise((resolve, reject) => {
+    const end = (how: () => void): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      how();
+    };
+    const onAbort = (): void => end(() => reject(abortFault(signal)));
+    const timer = setTimeout(() => end(() => reject(silence(where, [], options))), timeoutMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    (options.lookup ?? lookup)(host, { all: true, family: isIP(bindAddress) }, (error, found) => {
+      if (error) end(() => reject(connectFault(error, where, [], options)));
+      else end(() => resolve([found].flat().map((each) => (typeof each === 'string' ? each : each.address))));
+    });
+  });
 }
 
 function open(options: DirectOptions, where: string, signal: AbortSignal, passed?: Passed): Promise<Socket> {
@@ -48,7 +95,7 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       keepAliveInitialDelay: options.keepAliveMs,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
-      ...from(options.bindAddress),
+      ...(options.bindAddress === undefined ? {} : { localAddress: options.bindAddress }),
       ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
       ...(options.family === undefined ? {} : { family: options.family }),
     });
@@ -77,11 +124,6 @@ function open(options: DirectOptions, where: string, signal: AbortSignal, passed
       resolve(socket);
     });
   });
-}
-
-/** Of a name only the addresses of the same family can be reached from an address. */
-function from(address: string | undefined): { localAddress?: string; family?: number } {
-  return address === undefined ? {} : { localAddress: address, family: isIP(address) };
 }
 
 function silence(where: string, addresses: readonly string[], options: DirectOptions): Fault {

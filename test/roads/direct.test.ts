@@ -76,6 +76,17 @@ describe('the direct road', () => {
     }
   });
 
+  test('tries every address of a name from the one that it is told to connect from', async () => {
+    await using server = await helloServer('127.0.0.1');
+    const { port } = server;
+    const from = { bindAddress: '127.0.0.9' };
+    assert.equal(await said(['::1', '127.0.0.2', '127.0.0.1'], port, from), 'hello', 'where one refuses');
+    await using _ = await hangingPort('127.0.0.2', port);
+    assert.equal(await within(20_000, 'the connect', said(['127.0.0.2', '127.0.0.1'], port, from)), 'hello');
+    await assert.rejects(said(['127.0.0.2'], port, { ...from, timeoutMs: 300 }), { code: 'ETIMEDOUT' });
+    await assert.rejects(said(['127.0.0.2', '127.0.0.3'], port, { ...from }), { code: 'ECONNREFUSED' });
+  });
+
   test('ends in time where packets are dropped, and says what that usually means', async () => {
     await using port = await hangingPort();
     const road = directRoad({ ...options, port: port.port, timeoutMs: 300 });

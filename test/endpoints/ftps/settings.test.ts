@@ -27,6 +27,8 @@ describe('settings', () => {
 
   test('refuse what they do not know', () => {
     assert.equal(schema.safeParse({ ...least, passwort: 'p' }).success, false);
+    const { error } = schema.safeParse({ ...least, proxy: 'http://p' });
+    assert.match(error?.issues[0]?.message ?? '', /does not go through a proxy.*sftp does/);
   });
 });
 
