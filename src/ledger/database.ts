@@ -3,7 +3,7 @@
  * Fault. Statements run to their end at once (no cursor stays open), so a slow reader never holds the log back.
  */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { codeOf, Fault, messageOf } from '../sync/errors.ts';
@@ -194,7 +194,8 @@ function makePrivate(file: string): void {
 export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
+  } catch (failed) {
+    const error = whyNotMade(folder) ?? failed;
     const code = codeOf(error);
     throw new Fault('permanent', `the data folder ${folder} cannot be made: ${messageOf(error)}`, {
       ...(code === undefined ? {} : { code }),
@@ -215,5 +216,18 @@ function untilFree(work: () => void): void {
       if (!isBusy(error) || waitedMs >= BUSY_MS) throw error;
       Atomics.wait(pause, 0, 0, 20);
     }
+  }
+}
+
+/** Node says ENOENT of a folder in a file system that is read-only: made without `recursive`, it tells the cause. */
+function whyNotMade(folder: string): unknown {
+  const parent = dirname(folder);
+  if (parent !== folder && !existsSync(parent)) return whyNotMade(parent);
+  try {
+    mkdirSync(folder);
+    rmdirSync(folder);
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }

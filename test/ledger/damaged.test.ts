@@ -13,6 +13,7 @@ import type { Ledger } from '../../src/ledger/ledger.ts';
 import { MIGRATIONS } from '../../src/ledger/schema.ts';
 import { Fault } from '../../src/sync/errors.ts';
 import { file, owe, T0 } from '../contract/ledger/values.ts';
+import { mountTmpfs } from '../support/tmpfs.ts';
 import { open } from './open.ts';
 
 function ledgerTest(title: string, body: (folder: string, path: string) => void | Promise<void>): void {
@@ -97,6 +98,16 @@ ledgerTest('a folder that cannot be made is refused', async (folder) => {
     name: 'Fault',
     kind: 'permanent',
     advice: /FERRY_DATA/,
+  });
+});
+
+ledgerTest('a folder on a disk that is read-only is called so', async (folder) => {
+  await using disk = await mountTmpfs(100_000, folder);
+  await disk.readOnly(true);
+  assert.throws(() => open(join(folder, 'deep', 'below')), {
+    name: 'Fault',
+    code: 'EROFS',
+    message: /read-only/,
   });
 });
 
