@@ -85,14 +85,15 @@ export interface FillPlace {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-type Entry = Readonly<Record<string, unknown>>;
+/** The settings of an endpoint as they are written. */
+export type Entry = Readonly<Record<string, unknown>>;
 
 /** An entry with what it takes from other files; what it says itself wins. */
 export interface Filled {
   readonly entry: Entry;
   /** Further entries of the same kind that it needs, by names that nobody can write. */
   readonly hops: ReadonlyMap<string, Entry>;
-  /** Absolute paths of what was read. */
+  /** Absolute paths of what was read or looked for. */
   readonly files: readonly string[];
   /** Each with its own file and line in it. */
   readonly problems: readonly string[];

@@ -1,7 +1,7 @@
 /** The values that an ssh_config has for one host, each in the form that an entry of endpoints.yaml has it. */
 
 import { hostname } from 'node:os';
-import type { FillPlace } from '../../config/values.ts';
+import type { Entry, FillPlace } from '../../config/values.ts';
 import { messageOf } from '../../sync/errors.ts';
 import { CIPHERS } from './settings.ts';
 import type { Statement } from './ssh-config-file.ts';
@@ -17,8 +17,6 @@ import {
   withTokens,
   withVariables,
 } from './ssh-config-words.ts';
-
-type Entry = Readonly<Record<string, unknown>>;
 
 const USUAL_HOSTS = ['~/.ssh/known_hosts', '~/.ssh/known_hosts2'];
 const SYSTEM_HOSTS = ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'];
@@ -178,14 +176,16 @@ export class OneHost {
     });
   }
 
-  jumps(): readonly JumpSpec[] {
+  jumps({ h = '', n = '', p = '', r = '' }: Tokens): readonly JumpSpec[] {
     const specs = this.#read('proxyjump', ({ rest }) => {
       if (/^none$/i.test(rest)) return [];
-      return rest.split(',').map((each) => {
-        const spec = jumpSpec(each);
-        if (spec === undefined) throw new Error(`ProxyJump ${each} is not [user@]host[:port]`);
-        return spec;
-      });
+      return withTokens(rest, { h, n, p, r })
+        .split(',')
+        .map((each) => {
+          const spec = jumpSpec(each);
+          if (spec === undefined) throw new Error(`ProxyJump ${each} is not [user@]host[:port]`);
+          return spec;
+        });
     });
     return specs ?? [];
   }

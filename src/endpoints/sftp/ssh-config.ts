@@ -6,14 +6,12 @@
 import { access } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { absolutePath, type Filled, type FillPlace } from '../../config/values.ts';
+import { absolutePath, type Entry, type Filled, type FillPlace } from '../../config/values.ts';
 import { readSshConfig, type SshConfigFile, type Statement } from './ssh-config-file.ts';
 import { askSshConfig, type HostAnswer } from './ssh-config-host.ts';
 import { noteOn } from './ssh-config-notes.ts';
 import { OneHost } from './ssh-config-values.ts';
 import type { JumpSpec, Tokens } from './ssh-config-words.ts';
-
-type Entry = Readonly<Record<string, unknown>>;
 
 /** Keys that ssh tries where none is named, as far as Ferry can. */
 const USUAL_KEYS = ['id_rsa', 'id_ecdsa', 'id_ed25519'];
@@ -35,7 +33,7 @@ export async function fillFromSshConfig(entry: Entry, place: FillPlace): Promise
   return {
     entry: filled,
     hops: filling.hops,
-    files: config.files,
+    files: [...config.files, ...filling.keys],
     problems: [
       ...config.problems.map(({ file, line, message }) => `${filling.display(file, line)}: ${message}`),
       ...filling.problems,
@@ -58,6 +56,8 @@ function askedFor(
 
 class Filling {
   readonly hops = new Map<string, Entry>();
+  /** Keys that were looked for: one that is made later is to be noticed. */
+  readonly keys = new Set<string>();
   readonly problems: string[] = [];
   readonly warnings: string[] = [];
   readonly #config: SshConfigFile;
@@ -131,6 +131,7 @@ class Filling {
       written || one.has('identityfile') ? [] : USUAL_KEYS.map((name) => join(home, '.ssh', name));
     const key: string[] = [];
     for (const file of [...named, ...usual]) {
+      this.keys.add(file);
       const there = (await exists(file)) ? file : (await exists(`${file}.pub`)) ? `${file}.pub` : undefined;
       if (there !== undefined && (there === file || named.includes(file))) key.push(there);
       else if (named.includes(file))
@@ -151,7 +152,7 @@ class Filling {
     if (!outermost) return {};
     const proxyCommand = one.proxyCommand(tokens);
     if (proxyCommand !== undefined) return { proxyCommand };
-    const specs = one.jumps();
+    const specs = one.jumps(tokens);
     if (specs.length === 0) return direct;
     const via: string[] = [];
     for (const [index, spec] of specs.entries()) {

@@ -173,9 +173,9 @@ describe('an entry with sshConfig', () => {
   test('has jump hosts with settings of their own from the same file', async () => {
     await writeFile(
       at('jumps'),
-      `Host app\n  ProxyJump ops@bastion:2200,inner\nHost bastion\n  HostName 192.0.2.1\n  User nobody\n  IdentityFile ${at('key-one')}\n  ProxyJump front\nHost inner\n  User inner\n  ProxyJump nowhere\nHost *\n  IdentityFile ${at('key-two')}\n`,
+      `Host app\n  HostName ops\n  ProxyJump %h@bastion:2200,inner\nHost bastion\n  HostName 192.0.2.1\n  User nobody\n  IdentityFile ${at('key-one')}\n  ProxyJump front\nHost inner\n  User inner\n  ProxyJump nowhere\nHost *\n  IdentityFile ${at('key-two')}\n`,
     );
-    const { entry, hops, warnings } = await fill('app', {
+    const { entry, files, hops, warnings } = await fill('app', {
       sshConfig: { host: 'app', file: at('jumps') },
       passphrase: 'open sesame',
     });
@@ -192,6 +192,11 @@ describe('an entry with sshConfig', () => {
     assert.deepEqual([outer?.key, outer?.passphrase], [[at('key-one'), at('key-two')], 'open sesame']);
     assert.equal(hops.get(inner ?? '')?.via, undefined, 'it is reached through the one before it');
     assert.match(warnings.join(), /there is no Host "front"/);
+    assert.deepEqual(
+      files.toSorted(),
+      [at('jumps'), at('key-one'), at('key-two')].toSorted(),
+      'all are watched',
+    );
   });
 
   test('finds an agent as ssh does', async () => {
