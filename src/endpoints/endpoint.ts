@@ -110,8 +110,12 @@ export interface SourceReader extends AsyncDisposable {
   giveBack?(chunk: Buffer): void;
   /** The whole of a small file (at most `SMALL_BYTES`) in as few calls as the place allows. Same errors. */
   readAll(signal: AbortSignal): Promise<Buffer>;
-  /** Looks again. @throws Fault `changed` when it is no longer the version that was opened, by path or by content. */
-  recheck(signal: AbortSignal): Promise<void>;
+  /**
+   * Looks again. @throws Fault `changed` when it is no longer the version that was opened, by path or by content.
+   * @param sent gives the SHA-256 (lower-case hex) of what was read. Where a place sees that the file was touched, but not
+   * whether its content was (its ctime), it reads it again and compares; without, it takes it to have changed.
+   */
+  recheck(signal: AbortSignal, sent?: () => string | Promise<string>): Promise<void>;
 }
 
 /** Largest chunk that a `SourceReader` gives: a multiple of 32 KiB, below OpenSSH's 261,120-byte write limit. */

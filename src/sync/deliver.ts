@@ -137,7 +137,7 @@ function sourceAt(endpoint: string, source: SourceFile): SourceFile {
         },
         giveBack: (chunk) => reader.giveBack?.(chunk),
         readAll: (readSignal) => reader.readAll(readSignal).catch(rethrow),
-        recheck: (readSignal) => reader.recheck(readSignal).catch(rethrow),
+        recheck: (readSignal, sent) => reader.recheck(readSignal, sent).catch(rethrow),
         [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
       };
     },

@@ -79,7 +79,7 @@ async function store(options: UploadOptions, body: Body): Promise<Uploaded> {
       begun();
       data.upload(final && connection.traits.commitsAtClose);
       await body.pour(data);
-      rechecked = reader.recheck(signal);
+      rechecked = reader.recheck(signal, body.sha256);
       rechecked.catch(() => undefined); // it is awaited below, or by the caller
       if (final) await rechecked;
       await data.end();

@@ -75,7 +75,7 @@ class Sending {
           ? { target: this.#target }
           : await this.#findSpot(() => sha256 ?? this.#sourceSha256());
       if (spot.sha256 !== undefined) {
-        await this.#reader.recheck(this.#options.signal);
+        await this.#reader.recheck(this.#options.signal, () => spot.sha256 ?? '');
         await remove(this.#context.disk, path);
         return this.#receipt(spot.target, spot.sha256, true);
       }
@@ -131,7 +131,7 @@ class Sending {
       await part.assertSize(this.#source.version.sizeBytes);
       await part.finish({ mode, mtimeMs: preserveMtime ? this.#source.version.mtimeMs : undefined });
       if (verify === 'checksum') await part.assertContent(sha256);
-      await this.#reader.recheck(signal);
+      await this.#reader.recheck(signal, () => sha256);
       await part.assertOurs();
       throwIfAborted(signal);
       if (conflict === 'replace') await disk.rename(part.path, target);

@@ -1,5 +1,6 @@
 /** A file of this endpoint to be sent elsewhere. */
 
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
@@ -80,6 +81,21 @@ function readerOf(
     }
   };
 
+  let seenMs = ctimeMs;
+  /** While the file is open no other can get its inode: the name's own version says it all. Resolves to its ctime. */
+  const lookAgain = (signal: AbortSignal): Promise<number> =>
+    disk.bounded(signal, async () => {
+      try {
+        const now = await disk.lstat(root.at(path));
+        if (!isVersion(now, version)) throw changed(path);
+        return now.ctimeMs;
+      } catch (error) {
+        if (!isMissing(error)) throw sourceFault(disk, error, path);
+        await root.assertThere();
+        throw vanished(path, error);
+      }
+    });
+
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     if (underWay > 0) {
@@ -96,18 +112,16 @@ function readerOf(
       if (chunk.length === CHUNK_BYTES && spare.length < AHEAD) spare.push(chunk);
     },
     readAll: (signal) => disk.bounded(signal, () => tracked(0, version.sizeBytes)),
-    // While the file is open no other can get its inode: the name's own version says it all.
-    recheck: (signal) =>
-      disk.bounded(signal, async () => {
-        try {
-          const now = await disk.lstat(root.at(path));
-          if (!isVersion(now, version) || now.ctimeMs !== ctimeMs) throw changed(path);
-        } catch (error) {
-          if (!isMissing(error)) throw sourceFault(disk, error, path);
-          await root.assertThere();
-          throw vanished(path, error);
-        }
-      }),
+    recheck: async (signal, sent) => {
+      for (;;) {
+        const nowMs = await lookAgain(signal);
+        if (nowMs === seenMs) return;
+        const hash = createHash('sha256');
+        for await (const chunk of ahead(tracked, 0, version.sizeBytes, signal, disk)) hash.update(chunk);
+        if (hash.digest('hex') !== (await sent?.())) throw changed(path);
+        seenMs = nowMs; // its mode, its owner or a link to it: unless it was touched again meanwhile
+      }
+    },
     [Symbol.asyncDispose]: () => {
       closed ??= disk.broken === undefined ? close() : Promise.resolve();
       return closed;

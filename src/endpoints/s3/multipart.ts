@@ -68,7 +68,7 @@ class PartedSend {
     let sent: SentParts;
     try {
       sent = await sender.run();
-      await reader.recheck(options.signal);
+      await reader.recheck(options.signal, () => sent.sha256);
       const { sha256 } = upload.note;
       if (sha256 !== undefined && sha256 !== sent.sha256) throw sourceChanged(source.path);
       stored = await this.#complete(target, upload, sent);

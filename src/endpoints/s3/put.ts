@@ -19,8 +19,8 @@ export async function sendWhole(job: Job): Promise<Receipt> {
   const { bucket, sizeBytes, options } = job;
   using _room = await bucket.memory.bodies.take(sizeBytes, options.signal);
   const body = await readWhole(job);
-  await job.reader.recheck(options.signal);
   const sha256 = hash('sha256', body);
+  await job.reader.recheck(options.signal, () => sha256);
   const content: Content = { sha256: async () => sha256, md5: async () => hash('md5', body) };
   for (const target of namesFor(job)) {
     for (let race = 0; race < MOST_RACES; race += 1) {

@@ -93,7 +93,7 @@ export async function whenTaken(
 ): Promise<Receipt | undefined> {
   const { bucket, path, options } = job;
   if (head !== undefined && (await isSame(job, target, head, content))) {
-    await job.reader.recheck(options.signal);
+    await job.reader.recheck(options.signal, content.sha256);
     options.progress(job.sizeBytes);
     const sha256 = await content.sha256();
     return receiptOf(job, target, head, { sha256, verified: 'checksum', alreadyThere: true });

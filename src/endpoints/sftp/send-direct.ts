@@ -86,7 +86,7 @@ class DirectSending {
         hash,
         note: undefined,
       });
-      await this.#reader.recheck(options.signal);
+      await this.#reader.recheck(options.signal, () => hash.copy().digest('hex'));
       await finish(job, handle, !remote.traits.commitsAtClose);
     });
     return { sha256: hash.digest('hex') };

@@ -96,8 +96,9 @@ async function uploadResumable(job: Job, reader: SourceReader, temp: FilePath): 
     await uploadLarge({ job, reader, handle, file: temp, start, hash, note });
     await finish(job, handle, true);
   });
-  await reader.recheck(options.signal);
-  return { sha256: hash.digest('hex') };
+  const sha256 = hash.digest('hex');
+  await reader.recheck(options.signal, () => sha256);
+  return { sha256 };
 }
 
 /** The temporary goes, unless the next attempt at this version can go on from it. */

@@ -66,8 +66,8 @@ export class Targets {
 
   async #alreadyThere(remotePath: FilePath): Promise<Receipt> {
     const { sizeBytes, options } = this.#job;
-    await this.#reader.recheck(options.signal);
     const sha256 = await this.#digest();
+    await this.#reader.recheck(options.signal, () => sha256);
     return { remotePath, sizeBytes, sha256, verified: 'checksum', alreadyThere: true };
   }
 

@@ -36,11 +36,13 @@ export async function uploadSmall(
   try {
     const reading = readWhole(job, reader);
     if (options.sourceFirst) {
-      await reading;
-      await reader.recheck(signal);
+      const whole = await reading;
+      await reader.recheck(signal, () => hash('sha256', whole));
     }
     const [handle, data] = await both(open, reading, job);
-    const rechecked = options.sourceFirst ? undefined : settled(reader.recheck(signal));
+    const rechecked = options.sourceFirst
+      ? undefined
+      : settled(reader.recheck(signal, () => hash('sha256', data)));
     await (job.remote.traits.inOrder
       ? writeInOrder(job, handle, data, giveBack)
       : writeInSteps(job, handle, data));
