@@ -100,7 +100,7 @@ function showJob(cli: Cli, row: JobStatus, ledger: Ledger): void {
   const more = row.failed - failures.length;
   line(
     cli.stdout,
-    `    ${more > 0 ? `and ${formatCount(more, 'more')}; ` : ''}\`ferry retry --job ${row.job}\` when it is mended`,
+    `    ${more > 0 ? `and ${formatCount(more, 'more', 'more')}; ` : ''}\`ferry retry --job ${row.job}\` when it is mended`,
   );
 }
 

@@ -119,6 +119,9 @@ class Meter implements Progress {
         endpointDown: (endpoint, fault, nextMs) => trouble(downLine(endpoint, fault, nextMs, color)),
         endpointUp: (endpoint, ms) =>
           trouble(goodLine(`${endpoint} is back after ${formatDuration(ms)}`, color)),
+        queue: (message, ok) => {
+          if (!ok) trouble(noteLine(message, color));
+        },
         alarm: (job, fault) => trouble(alarmLine(job, fault, color)),
         alarmOver: (job) => trouble(goodLine(`${job}: all clear`, color)),
       }),

@@ -9,7 +9,7 @@
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Delivered } from '../sync/deliver.ts';
 import type { Delivery, Outcome } from '../sync/delivery.ts';
-import { asFault, Fault, isEndpointFault, messageOf } from '../sync/errors.ts';
+import { asFault, Fault, isEndpointFault } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import type { Entry } from './feeder.ts';
 import { judge, type RetrySettings, type Verdict } from './policy.ts';
@@ -26,6 +26,8 @@ export interface AttemptOptions {
   readonly isFull: () => boolean;
   /** Before anything is written: the endpoint's gate hears of it first. */
   readonly judged: (verdict: Verdict, fault: Fault) => void;
+  /** Told of what is wrong with the ledger, each time: whoever listens says it once. */
+  readonly trouble: (error: unknown) => void;
   readonly worked: () => void;
   readonly onChanged: (delivery: Delivery) => void;
   readonly now: () => number;
@@ -72,14 +74,14 @@ export class Attempts {
 
   /** Never throws. */
   async run({ id, generation }: Entry): Promise<Next> {
-    const { ledger, events, now } = this.#options;
+    const { ledger, trouble, now } = this.#options;
     const startedAtMs = now();
     let delivery: Delivery | undefined;
     try {
       delivery = this.#running.has(id) ? undefined : ledger.claim(id, generation, startedAtMs);
       if (delivery === undefined) return this.#void(id, generation);
     } catch (error) {
-      events.emit('queue', `delivery ${id} could not be claimed: ${messageOf(error)}`, false);
+      trouble(new Error(`nothing can be taken from the queue: ${sayOf(error)}`));
       return { entry: 'postpone', atMs: startedAtMs + CLAIM_AGAIN_MS };
     }
     const controller = new AbortController();
@@ -150,14 +152,14 @@ export class Attempts {
     startedAtMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { ledger, events, now } = this.#options;
+    const { ledger, trouble, now } = this.#options;
     for (;;) {
       try {
         await ledger.settle(id, outcome, { startedAtMs, endedAtMs: now() });
         return true;
       } catch (error) {
         const fault = asFault(error);
-        events.emit('queue', `delivery ${id} could not be settled: ${fault.message}`, false);
+        trouble(new Error(`what becomes of deliveries cannot be written down: ${sayOf(error)}`));
         if (fault.kind !== 'transient' || signal.aborted) return false;
         await pause(SETTLE_AGAIN_MS, signal);
       }
@@ -191,6 +193,11 @@ function nextOf({ entry, outcome }: Verdict, fault: Fault): Next {
     case 'bury':
       return { entry, fault };
   }
+}
+
+function sayOf(error: unknown): string {
+  const { message, next } = asFault(error);
+  return next === undefined ? message : `${message}; ${next}`;
 }
 
 function stopped(): Fault {

@@ -4,7 +4,7 @@ import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openLedger } from '../../src/ledger/sqlite.ts';
 import { type AttemptOptions, Attempts } from '../../src/queue/attempt.ts';
 import type { Delivery } from '../../src/sync/delivery.ts';
-import { Fault } from '../../src/sync/errors.ts';
+import { Fault, messageOf } from '../../src/sync/errors.ts';
 import { Events } from '../../src/sync/events.ts';
 import { until } from '../support/until.ts';
 import { makeHome, owedFile } from './support.ts';
@@ -18,7 +18,6 @@ async function makeAttempts(
   const ledger = openLedger({ folder: home.folder, now: Date.now });
   const events = new Events();
   const told: string[] = [];
-  events.on('queue', (message) => void told.push(message));
   events.on('attemptFailed', (_delivery, fault) => void told.push(fault.kind));
   ledger.owe([owedFile('server', 'a')], Date.now());
   const [delivery] = ledger.take({ endpoint: 'server', limit: 1, nowMs: Date.now(), ordered: [] });
@@ -31,6 +30,7 @@ async function makeAttempts(
     isFull: () => isFull,
     judged: () => undefined,
     worked: () => undefined,
+    trouble: (error) => void told.push(messageOf(error)),
     onChanged: () => undefined,
     now: Date.now,
     random: () => 0,
@@ -116,7 +116,7 @@ test('an outcome that cannot be written is written later, and until then nobody 
   const { attempts, delivery, told, state } = made;
   const running = attempts.run(delivery);
   await until('the trouble to be told', () => told.length > 0);
-  assert.match(told[0] ?? '', /could not be settled: the disk is full/);
+  assert.match(told[0] ?? '', /cannot be written down: the disk is full/);
   assert.equal(state(), 'sending');
   full = false;
   assert.equal((await running).entry, 'retry');
