@@ -13,8 +13,8 @@ const LOOK_EVERY_MS = 1;
 /** Milliseconds from close to final name, less `settle`, of each drop. */
 export async function measureDrops(site: Site, drops: number): Promise<readonly number[]> {
   await using home = await makeHome();
-  const { host, port, user, keyFile, fingerprint } = await site.server(0);
-  const remote = await site.remoteFolder();
+  const { host, port, user, keyFile, fingerprint } = await site.sftp(0);
+  const { path: remote } = await site.remoteFolder('sftp');
   await home.endpoints({ far: { type: 'sftp', host, port, user, key: keyFile, hostKey: [fingerprint] } });
   await home.job('drops', {
     from: home.outbox,

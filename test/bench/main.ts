@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: Ferry beside sftp, scp, lftp and rclone, on the same work, in turn, each as a whole command against
- * one OpenSSH server on loopback. What arrived is compared with what was sent after every run.
+ * `npm run bench`: Ferry beside sftp, scp, lftp, rclone and curl, on the same work, in turn, each as a whole command
+ * against one server on loopback. What arrived is compared with what was sent after every run.
  *
  *   npm run bench -- [--quick] [--only small-200,drop] [--tools ferry,sftp] [--rounds 5] [--json FILE]
  */
@@ -119,24 +119,19 @@ async function runOnce(
   folder: Folder,
 ): Promise<{ readonly seconds: number; readonly memory: Memory | undefined }> {
   const scratch = join(site.path, 'scratch');
-  const remote = await site.remoteFolder();
+  const remote = await site.remoteFolder(work.place ?? 'sftp');
   try {
     await mkdir(scratch);
-    const server = await site.server(work.roundTripMs);
-    const command = await tool.command({
-      source: folder.path,
-      remote,
-      server,
-      jumps: () => site.jumps(work.roundTripMs),
-      scratch,
-    });
+    const { roundTripMs } = work;
+    const errand = { source: folder.path, remote: remote.path, site, roundTripMs, scratch };
+    const command = await tool.command(errand);
     const { seconds, stdout, memory } = await measure(command, { memory: work.memory === true });
     tool.check?.(stdout, folder.files.size);
-    await verifyCopy(folder, join(remote, basename(folder.path)));
+    await verifyCopy(folder, join(remote.disk, basename(folder.path)));
     return { seconds, memory };
   } finally {
     await rm(scratch, { recursive: true, force: true });
-    await rm(remote, { recursive: true, force: true });
+    await rm(remote.disk, { recursive: true, force: true });
   }
 }
 

@@ -1,6 +1,8 @@
 /** What is measured: each work with its tools, and what was promised of the figures. */
 
+import type { Place } from './site.ts';
 import { FERRY_BARE_TOOL, FERRY_JUMPS_TOOL, FERRY_TOOL, PEERS, type Tool } from './tools.ts';
+import { FTPS_TOOLS } from './tools-ftps.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -12,6 +14,8 @@ export interface Work {
   readonly sizeBytes: number;
   readonly perFolder?: number;
   readonly roundTripMs: number;
+  /** Default: SFTP. */
+  readonly place?: Place;
   readonly tools: readonly Tool[];
   /** Peak memory is what counts; time is not measured well while it is looked at. */
   readonly memory?: boolean;
@@ -92,6 +96,24 @@ export const WORKS: readonly Work[] = [
     tools: [FERRY_TOOL, FERRY_BARE_TOOL],
     memory: true,
     long: true,
+  },
+  {
+    id: 'ftps-small',
+    title: '2,000 × 4 KiB, FTPS on loopback',
+    files: 2000,
+    sizeBytes: 4096,
+    roundTripMs: 0,
+    place: 'ftps',
+    tools: FTPS_TOOLS,
+  },
+  {
+    id: 'ftps-large',
+    title: '256 MiB, FTPS on loopback',
+    files: 1,
+    sizeBytes: 256 * MIB,
+    roundTripMs: 0,
+    place: 'ftps',
+    tools: FTPS_TOOLS,
   },
 ];
 
@@ -221,6 +243,27 @@ export const CLAIMS: readonly Claim[] = [
     target: 350,
     better: 'less',
     measure: megabytes('memory-many', FERRY_BARE_TOOL),
+  },
+  {
+    says: '2,000 small files by FTPS on loopback: lftp -P 4 ÷ ferry',
+    unit: 'times',
+    target: 1,
+    better: 'more',
+    measure: ratio('ftps-small', 'lftp -P 4'),
+  },
+  {
+    says: '256 MiB by FTPS on loopback: lftp ÷ ferry',
+    unit: 'times',
+    target: 1,
+    better: 'more',
+    measure: ratio('ftps-large', 'lftp -P 4'),
+  },
+  {
+    says: '256 MiB by FTPS on loopback: curl ÷ ferry',
+    unit: 'times',
+    target: 1,
+    better: 'more',
+    measure: ratio('ftps-large', 'curl'),
   },
   { says: DROP_TITLE, unit: 'ms', target: 300, better: 'less', measure: (figures) => figures.dropMs },
 ];

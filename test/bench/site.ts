@@ -1,16 +1,24 @@
-/** Where it is measured: an OpenSSH server on loopback, behind a latency proxy where asked, and a folder for everything. */
+/**
+ * Where it is measured: servers on loopback, OpenSSH behind a latency proxy where asked, vsftpd once it is asked for,
+ * and a folder for everything.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { makeCertificates } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { killTree } from '../support/processes.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
+import { DAEMON, startVsftpd } from '../support/vsftpd.ts';
 
-export interface Server {
+/** Which server a work goes to. */
+export type Place = 'sftp' | 'ftps';
+
+export interface SftpServer {
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -21,19 +29,36 @@ export interface Server {
 
 /** A way with two jump hosts: over the line to the outer one, which stands beside the inner one and the server. */
 export interface JumpWay {
-  readonly outer: Server;
-  readonly inner: Server;
-  readonly server: Server;
+  readonly outer: SftpServer;
+  readonly inner: SftpServer;
+  readonly server: SftpServer;
+}
+
+/** It insists that data connections resume their control connection's TLS session. */
+export interface FtpsServer {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly caFile: string;
+}
+
+export interface RemoteFolder {
+  /** At the server. */
+  readonly path: string;
+  /** The same, on this disk. */
+  readonly disk: string;
 }
 
 export interface Site extends AsyncDisposable {
   /** For sources, Ferry's jobs and data; removed at the end. */
   readonly path: string;
   /** The server as seen over a line with that round trip; 0 is loopback itself. */
-  server(roundTripMs: number): Promise<Server>;
+  sftp(roundTripMs: number): Promise<SftpServer>;
   jumps(roundTripMs: number): Promise<JumpWay>;
-  /** A new, empty folder at the server, by its path there (which is its path here). */
-  remoteFolder(): Promise<string>;
+  ftps(): Promise<FtpsServer>;
+  /** A new, empty one. */
+  remoteFolder(place: Place): Promise<RemoteFolder>;
 }
 
 export async function makeSite(): Promise<Site> {
@@ -56,7 +81,7 @@ export async function makeSite(): Promise<Site> {
     proxies.set(key, port);
     return port;
   };
-  const seen = async (sshd: Sshd, roundTripMs: number): Promise<Server> => {
+  const seen = async (sshd: Sshd, roundTripMs: number): Promise<SftpServer> => {
     const port = await portOver(sshd, roundTripMs);
     const knownHosts = join(folder.path, `known_hosts-${port}`);
     const lines = sshd.hostKeys.map((key) => `[${sshd.host}]:${port} ${key.type} ${key.key}\n`);
@@ -69,10 +94,16 @@ export async function makeSite(): Promise<Site> {
     owned.use(jumpHost);
     return jumpHost;
   };
+  let vsftpd: Promise<BenchVsftpd> | undefined;
+  const ftps = (): Promise<BenchVsftpd> => {
+    vsftpd ??= startFtps(owned);
+    return vsftpd;
+  };
   const owned = undo.move();
   return {
     path: folder.path,
-    server: (roundTripMs) => seen(sshd, roundTripMs),
+    ftps,
+    sftp: (roundTripMs) => seen(sshd, roundTripMs),
     jumps: async (roundTripMs) => {
       jumpHosts ??= Promise.all([startJumpHost(), startJumpHost()]);
       const [outer, inner] = await jumpHosts;
@@ -82,15 +113,31 @@ export async function makeSite(): Promise<Site> {
         server: await seen(sshd, 0),
       };
     },
-    remoteFolder: async () => {
+    remoteFolder: async (place) => {
       remotes += 1;
-      const path = join(sshd.folder, `run-${remotes}`);
-      await rm(path, { recursive: true, force: true });
-      await mkdir(path);
-      return path;
+      const name = `run-${remotes}`;
+      const { folder: disk, root } =
+        place === 'sftp' ? { folder: sshd.folder, root: sshd.folder } : await ftps();
+      const remote = { path: join(root, name), disk: join(disk, name) };
+      await rm(remote.disk, { recursive: true, force: true });
+      await mkdir(remote.disk);
+      if (place === 'ftps') await chown(remote.disk, DAEMON, DAEMON);
+      return remote;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+interface BenchVsftpd extends FtpsServer {
+  readonly folder: string;
+  readonly root: string;
+}
+
+async function startFtps(owner: AsyncDisposableStack): Promise<BenchVsftpd> {
+  const certificates = owner.use(await makeCertificates());
+  const server = owner.use(await startVsftpd({ certificate: await certificates.server('good') }));
+  const { host, port, user, password, folder, root } = server;
+  return { host, port, user, password, folder, root, caFile: certificates.caFile };
 }
 
 function startProxy(port: number, roundTripMs: number): ChildProcess {

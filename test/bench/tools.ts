@@ -4,16 +4,16 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Command } from './command.ts';
-import type { JumpWay, Server } from './site.ts';
+import type { SftpServer, Site } from './site.ts';
 
 export interface Errand {
   /** A local folder; it is to arrive in `remote` under its own name. */
   readonly source: string;
-  /** An existing, empty folder at the server. */
+  /** An existing, empty folder at the server, by its path there. */
   readonly remote: string;
-  readonly server: Server;
-  /** The same server, with two jump hosts on the way: the line is the one to the first of them. */
-  jumps(): Promise<JumpWay>;
+  /** Where the servers are. */
+  readonly site: Site;
+  readonly roundTripMs: number;
   /** An empty folder for whatever the tool keeps. */
   readonly scratch: string;
 }
@@ -29,7 +29,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 /** What npm's scripts run, without npm. */
 export const FERRY = ['-r', join(ROOT, 'src/install/ferry.cjs'), join(ROOT, 'src/cli/main.ts')] as const;
 
-function sshOptions(server: Server): string[] {
+function sshOptions(server: SftpServer): string[] {
   return [
     '-F',
     'none',
@@ -44,7 +44,8 @@ function sshOptions(server: Server): string[] {
 
 const sftp: Tool = {
   name: 'sftp -r',
-  command: async ({ source, remote, server, scratch }) => {
+  command: async ({ source, remote, site, roundTripMs, scratch }) => {
+    const server = await site.sftp(roundTripMs);
     const batch = join(scratch, 'batch');
     await writeFile(batch, `put -r ${source} ${remote}/${basename(source)}\n`);
     return {
@@ -64,23 +65,17 @@ const sftp: Tool = {
 
 const scp: Tool = {
   name: 'scp -r',
-  command: async ({ source, remote, server }) => ({
-    argv: [
-      'scp',
-      '-q',
-      '-r',
-      ...sshOptions(server),
-      '-P',
-      `${server.port}`,
-      source,
-      `${server.user}@${server.host}:${remote}/`,
-    ],
-  }),
+  command: async ({ source, remote, site, roundTripMs }) => {
+    const server = await site.sftp(roundTripMs);
+    const target = `${server.user}@${server.host}:${remote}/`;
+    return { argv: ['scp', '-q', '-r', ...sshOptions(server), '-P', `${server.port}`, source, target] };
+  },
 };
 
 const lftp: Tool = {
   name: 'lftp -P 10',
-  command: async ({ source, remote, server }) => {
+  command: async ({ source, remote, site, roundTripMs }) => {
+    const server = await site.sftp(roundTripMs);
     const ssh = ['ssh', '-a', '-x', ...sshOptions(server)].join(' ');
     const script = [
       `set sftp:connect-program "${ssh}"`,
@@ -95,7 +90,8 @@ const lftp: Tool = {
 
 const rclone: Tool = {
   name: 'rclone 16',
-  command: async ({ source, remote, server, scratch }) => {
+  command: async ({ source, remote, site, roundTripMs, scratch }) => {
+    const server = await site.sftp(roundTripMs);
     const config = join(scratch, 'rclone.conf');
     const entries = {
       type: 'sftp',
@@ -125,22 +121,25 @@ const rclone: Tool = {
   },
 };
 
+export interface FerryOptions {
+  readonly name: string;
+  /** What stands in endpoints.yaml; the job sends to `far`. */
+  endpoints(errand: Errand): Promise<object>;
+  env?(errand: Errand): NodeJS.ProcessEnv;
+}
+
 /** `ferry run` with a new data folder each time: its ledger and queue are made and ended within the measured time. */
-function ferry(
-  name: string,
-  env: (scratch: string) => NodeJS.ProcessEnv,
-  endpointsOf: (errand: Errand) => Promise<object> = async ({ server }) => ({ far: entryOf(server) }),
-): Tool {
+export function ferry({ name, endpoints, env }: FerryOptions): Tool {
   return {
     name,
     command: async (errand) => {
-      await writeFerryJob(errand.scratch, await endpointsOf(errand), {
+      await writeFerryJob(errand.scratch, await endpoints(errand), {
         from: errand.source,
         to: { endpoint: 'far', path: join(errand.remote, basename(errand.source)) },
         when: {},
         settle: '0s',
       });
-      return ferryCommand(errand.scratch, ['run', 'bench', '--json'], env(errand.scratch));
+      return ferryCommand(errand.scratch, ['run', 'bench', '--json'], env?.(errand));
     },
     check: (stdout, files) => {
       const last: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
@@ -152,22 +151,14 @@ function ferry(
   };
 }
 
-function entryOf({ host, port, user, keyFile, fingerprint }: Server): object {
-  return { type: 'sftp', host, port, user, key: keyFile, hostKey: [fingerprint] };
-}
-
-async function writeFerryJob(
-  folder: string,
-  endpoints: object,
-  job: Readonly<Record<string, unknown>>,
-): Promise<void> {
+async function writeFerryJob(folder: string, endpoints: object, job: object): Promise<void> {
   const jobs = join(folder, 'jobs');
   await mkdir(jobs, { recursive: true });
   await writeFile(join(jobs, 'endpoints.yaml'), stringify(endpoints));
   await writeFile(join(jobs, 'bench.yaml'), stringify(job));
 }
 
-export function ferryCommand(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Command {
+function ferryCommand(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Command {
   return {
     argv: [process.execPath, ...FERRY, ...args],
     cwd: folder,
@@ -183,23 +174,34 @@ export function ferryCommand(folder: string, args: readonly string[], env: NodeJ
   };
 }
 
-/** Ferry on a Redis that it finds on the PATH and starts for itself. */
-export const FERRY_TOOL = ferry('ferry', () => ({}));
-/** Ferry where no Redis is to be found. */
-export const FERRY_BARE_TOOL = ferry('ferry, no Redis', (scratch) => ({ PATH: join(scratch, 'nothing') }));
+function entryOf({ host, port, user, keyFile, fingerprint }: SftpServer): object {
+  return { type: 'sftp', host, port, user, key: keyFile, hostKey: [fingerprint] };
+}
 
-/** Ferry through two jump hosts. */
-export const FERRY_JUMPS_TOOL = ferry(
-  'ferry, 2 jump hosts',
-  () => ({}),
-  async ({ jumps }) => {
-    const { outer, inner, server } = await jumps();
+const straight = async ({ site, roundTripMs }: Errand): Promise<object> => ({
+  far: entryOf(await site.sftp(roundTripMs)),
+});
+
+/** Ferry on a Redis that it finds on the PATH and starts for itself. */
+export const FERRY_TOOL = ferry({ name: 'ferry', endpoints: straight });
+/** Ferry where no Redis is to be found. */
+export const FERRY_BARE_TOOL = ferry({
+  name: 'ferry, no Redis',
+  endpoints: straight,
+  env: ({ scratch }) => ({ PATH: join(scratch, 'nothing') }),
+});
+
+/** Ferry through two jump hosts: the line is the one to the first of them. */
+export const FERRY_JUMPS_TOOL = ferry({
+  name: 'ferry, 2 jump hosts',
+  endpoints: async ({ site, roundTripMs }) => {
+    const { outer, inner, server } = await site.jumps(roundTripMs);
     return {
       far: { ...entryOf(server), via: ['outer', 'inner'] },
       inner: entryOf(inner),
       outer: entryOf(outer),
     };
   },
-);
+});
 
 export const PEERS: readonly Tool[] = [sftp, scp, lftp, rclone];

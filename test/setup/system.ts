@@ -45,6 +45,7 @@ const NEEDS: readonly Need[] = [
   { package: 'haproxy', command: 'haproxy', why: 'the load balancer that speaks the PROXY protocol' },
   { package: 'lftp', command: 'lftp', why: "the benchmark's peer" },
   { package: 'rclone', command: 'rclone', why: "the benchmark's peer" },
+  { package: 'curl', command: 'curl', why: "the benchmark's peer over FTPS" },
 ];
 
 /** @throws Error that names what to install, when something is missing and cannot be installed from here */
