@@ -19,6 +19,7 @@ import type { Endpoints } from './endpoints.ts';
 
 /** More files at once gain nothing and cost memory. */
 const MOST_AT_ONCE = 512;
+const AT_HAND = 4;
 /** Temporaries that are looked for at once. */
 const LEFTOVERS_AT_ONCE = 50;
 /** A server that does not answer is not waited for longer when only order is kept. */
@@ -167,7 +168,9 @@ async function deliveriesConfig(
 async function atOnce(made: Promise<Endpoint>): Promise<number> {
   try {
     const { connections, capabilities } = await made;
-    return Math.max(1, Math.min(MOST_AT_ONCE, connections * capabilities.filesInFlight));
+    const places = connections * capabilities.filesInFlight;
+    // Where few fit, the next ones wait at hand, so that no connection rests while a receipt is written.
+    return Math.max(1, Math.min(MOST_AT_ONCE, places + AT_HAND));
   } catch {
     return 1;
   }

@@ -33,10 +33,14 @@ export class Outlook implements Disposable {
     this.#options = options;
     this.#names = options.jobs.map((job) => job.name);
     const wake = (): void => this.#wake();
+    // Thousands of files a second may end: only the last one is worth a closer look at once.
+    const ended = (): void => {
+      if (options.ledger.open(this.#names) === 0) wake();
+    };
     this.#listening = listen(options.events, {
-      delivered: wake,
-      failed: wake,
-      superseded: wake,
+      delivered: ended,
+      failed: ended,
+      superseded: ended,
       endpointUp: (endpoint) => void this.#down.delete(endpoint),
       endpointDown: (endpoint, fault, nextProbeMs) => {
         const before = this.#down.get(endpoint);
