@@ -36,6 +36,19 @@ export async function send(connection: Connection, job: Job): Promise<Receipt> {
   return await sending.run();
 }
 
+/** What was stored, before anybody has looked at it. */
+interface Stored {
+  readonly sha256: string;
+  readonly rechecked: Promise<void>;
+  /** The answers to the commands of `#settle`, where those could leave with the file. */
+  readonly settled: Settled | undefined;
+}
+
+interface Settled {
+  readonly attributes: readonly string[];
+  readonly replies: Promise<readonly Reply[]>;
+}
+
 /** Where a file may go, or that it is there already. */
 type Target = { readonly path: FilePath } | { readonly receipt: Receipt };
 
@@ -82,8 +95,8 @@ class Sending implements AsyncDisposable {
   async #byRename(temp: FilePath, path: FilePath): Promise<Receipt | undefined> {
     const { options } = this.#job;
     const replace = options.conflict === 'replace';
-    const { sha256, rechecked } = await this.#toTemp(temp);
-    await this.#settle(temp);
+    const { sha256, rechecked, settled } = await this.#toTemp(temp);
+    await this.#settle(temp, settled);
     await this.#verify(temp, sha256);
     await rechecked;
     this.#job.options.progress(this.#job.sizeBytes);
@@ -172,14 +185,17 @@ class Sending implements AsyncDisposable {
     return this.#sha256;
   }
 
-  async #toTemp(temp: FilePath): Promise<{ readonly sha256: string; readonly rechecked: Promise<void> }> {
+  async #toTemp(temp: FilePath): Promise<Stored> {
     const { sizeBytes, options } = this.#job;
     const resumed = await resumePoint(this.#connection, this.#job, this.#reader, temp);
     if (resumed?.start === sizeBytes) {
-      return { sha256: resumed.before.digest('hex'), rechecked: this.#reader.recheck(options.signal) };
+      const rechecked = this.#reader.recheck(options.signal);
+      return { sha256: resumed.before.digest('hex'), rechecked, settled: undefined };
     }
     if (resumable(this.#connection, this.#job)) await options.checkpoint(note());
     options.progress(resumed?.start ?? 0);
+    const attributes = attributeCommands(this.#connection, this.#job, temp);
+    const { inOrder } = this.#connection.traits;
     let begun = false;
     const from = (start: number, before: typeof resumed): ReturnType<typeof upload> =>
       upload({
@@ -190,6 +206,7 @@ class Sending implements AsyncDisposable {
         start,
         before: before?.before,
         final: false,
+        after: inOrder ? this.#settling(temp, attributes) : [],
         begun: () => {
           begun = true;
         },
@@ -200,20 +217,24 @@ class Sending implements AsyncDisposable {
       this.#connection.memory.restarts = false; // it said that it can, and does not let us
       return await from(0, undefined);
     });
-    if (uploaded.transferred.state === 'unconfirmed') {
-      await this.#recover(
-        uploaded.transferred.fault,
-        async () => (await sizeOf(this.#connection, temp)) === sizeBytes,
-      );
+    const { sha256, rechecked, transferred } = uploaded;
+    if (transferred.state === 'done') {
+      const { after: replies } = transferred;
+      return { sha256, rechecked, settled: inOrder ? { attributes, replies } : undefined };
     }
-    return uploaded;
+    await this.#recover(transferred.fault, async () => (await sizeOf(this.#connection, temp)) === sizeBytes);
+    return { sha256, rechecked, settled: undefined };
+  }
+
+  #settling(path: FilePath, attributes: readonly string[]): readonly string[] {
+    return [`SIZE ${this.#connection.wire(path)}`, ...attributes];
   }
 
   /** Size, time and mode of what was written. */
-  async #settle(path: FilePath): Promise<void> {
-    const attributes = attributeCommands(this.#connection, this.#job, path);
-    const commands = [`SIZE ${this.#connection.wire(path)}`, ...attributes];
-    const [size, ...others] = await this.#connection.control.askAll(...commands);
+  async #settle(path: FilePath, settled?: Settled): Promise<void> {
+    const attributes = settled?.attributes ?? attributeCommands(this.#connection, this.#job, path);
+    const replies = settled?.replies ?? this.#connection.control.askAll(...this.#settling(path, attributes));
+    const [size, ...others] = await replies;
     attributesSet(this.#connection, attributes, others);
     if (size !== undefined) await this.#expectSize(path, size);
   }
@@ -262,6 +283,7 @@ class Sending implements AsyncDisposable {
         start: 0,
         before: undefined,
         final: true,
+        after: [],
         begun: () => {
           begun = true;
         },

@@ -22,6 +22,8 @@ export interface Traits {
   /** Known to take names that are not UTF-8 as they are: others may change them without a word. */
   readonly byteNames: boolean;
   readonly telnet: NameRules['telnet'];
+  /** Known to look at no command before the transfer that is under way has ended (ProFTPD answers at once, and refuses). */
+  readonly inOrder: boolean;
 }
 
 /** Servers that lose commands which they get before they asked for them (lftp's list). */
@@ -67,6 +69,7 @@ export function traitsOf(settings: FtpsSettings, { greeting, system, features }:
     commitsAtClose: aws,
     replaces: posix,
     byteNames: posix,
+    inOrder: vsftpd,
     telnet: vsftpd ? 'plain' : /ProFTPD/.test(greeting) ? 'double' : 'never',
   };
 }

@@ -30,6 +30,8 @@ export interface TransferOptions {
   readonly start?: number;
   /** The command may leave together with the request for a data connection, which saves a round trip. */
   readonly together: boolean;
+  /** Commands about what was transferred, which leave with it: only where the server is `inOrder`. */
+  readonly after?: readonly string[];
   /** The final reply may take so long after the data is through; default: as any reply. */
   readonly finalMs?: number;
   /** False: as a client would that does not resume TLS sessions. */
@@ -39,7 +41,12 @@ export interface TransferOptions {
 
 /** `unconfirmed`: all data went through, but the control connection was lost before it said so. */
 export type Transferred =
-  | { readonly state: 'done'; readonly reused: boolean }
+  | {
+      readonly state: 'done';
+      readonly reused: boolean;
+      /** To the commands that left with it. */
+      readonly after: Promise<readonly Reply[]>;
+    }
   | { readonly state: 'unconfirmed'; readonly fault: Fault };
 
 /** Thrown by `use` to end a transfer early, when all that was wanted has come. */
@@ -64,6 +71,7 @@ class Running {
   readonly #options: TransferOptions;
   #data: Data | undefined;
   #final: Pending | undefined;
+  #after: Promise<readonly Reply[]> = Promise.resolve([]);
   #using: Promise<void> | undefined;
   /** All data went through; only the reply is missing. */
   #through = false;
@@ -98,7 +106,7 @@ class Running {
       this.#data?.reset();
       await this.#using?.catch(() => undefined);
       const reply = await this.#last(cut);
-      if (error instanceof Enough) return { state: 'done', reused: this.#data?.reused ?? false };
+      if (error instanceof Enough) return this.#done();
       throwIfAborted(signal);
       throw this.#verdict(error, cut, reply);
     } finally {
@@ -110,20 +118,29 @@ class Running {
 
   async #begin(): Promise<{ readonly data: Data; readonly final: Pending }> {
     const { control, proven, passive } = this.#connection;
-    const { command, start = 0, together, resume } = this.#options;
+    const { start = 0, together, resume } = this.#options;
     let first: Promise<Reply> | undefined;
     if (together && proven && passive === 'EPSV' && start === 0) {
       control.together(() => {
         first = control.ask('EPSV');
-        this.#final = control.send(command, Number.POSITIVE_INFINITY);
+        this.#final = this.#command();
       });
     }
     const port = await this.#connection.port(first);
     const data = this.#connection.dial(port, resume);
     this.#data = data;
     if (start > 0) await this.#restart(start);
-    this.#final ??= control.send(command, Number.POSITIVE_INFINITY);
+    this.#final ??= control.together(() => this.#command());
     return { data, final: this.#final };
+  }
+
+  #command(): Pending {
+    const { control } = this.#connection;
+    const { command, after = [] } = this.#options;
+    const pending = control.send(command, Number.POSITIVE_INFINITY);
+    this.#after = Promise.all(after.map((next) => control.ask(next)));
+    this.#after.catch(() => undefined); // nobody asks for them when the transfer fails
+    return pending;
   }
 
   async #restart(start: number): Promise<void> {
@@ -151,7 +168,11 @@ class Running {
     if (!isGood(reply)) throw this.#refused(reply);
     await this.#closed(data);
     this.#connection.proven = true;
-    return { state: 'done', reused: data.reused ?? false };
+    return this.#done();
+  }
+
+  #done(): Transferred {
+    return { state: 'done', reused: this.#data?.reused ?? false, after: this.#after };
   }
 
   /** A server that turns out not to close its side is not waited for again. */

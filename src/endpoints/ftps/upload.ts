@@ -24,6 +24,8 @@ export interface UploadOptions {
   readonly before: Hash | undefined;
   /** The end of the data is the moment that counts: the source is looked at before, and nothing is sent too early. */
   readonly final: boolean;
+  /** Commands about it that may leave with it; see `transfer`. */
+  readonly after: readonly string[];
   /** Told when the first byte may have gone. */
   readonly begun: () => void;
 }
@@ -61,7 +63,7 @@ interface Body {
 }
 
 async function store(options: UploadOptions, body: Body): Promise<Uploaded> {
-  const { connection, job, reader, path, start, final, begun } = options;
+  const { connection, job, reader, path, start, final, after, begun } = options;
   const { signal } = job.options;
   let rechecked: Promise<void> = Promise.resolve();
   const transferred = await transfer(
@@ -72,6 +74,7 @@ async function store(options: UploadOptions, body: Body): Promise<Uploaded> {
       path,
       start,
       together: !final,
+      after,
       finalMs: Math.min(MOST_FINAL_MS, connection.settings.timeout + job.sizeBytes / SETTLED_BYTES_PER_MS),
       signal,
     },
