@@ -187,7 +187,7 @@ function inWords(tally: Tally, seconds: number): string {
       `${failed} failed${before}: \`ferry history --job ${tally.job} --state failed\` says why, \`ferry retry --job ${tally.job}\` sends again`,
     );
   }
-  if (unseen > 0) parts.push(`${unseen} could not be looked at`);
+  if (unseen > 0) parts.push(`${unseen} could not be looked at or taken`);
   if (skipped > unseen) parts.push(`${skipped - unseen} skipped`);
   return `${tally.job}: ${parts.join(', ')}`;
 }

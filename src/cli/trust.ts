@@ -1,6 +1,7 @@
 /** `ferry trust`: shows a server's host keys and pins them in endpoints.yaml after a yes. */
 
 import { pinHostKeys } from '../config/edit.ts';
+import type { SeenHostKey } from '../endpoints/endpoint.ts';
 import { type Cli, EXIT, json, line, Refusal } from './cli.ts';
 import type { Options } from './commands.ts';
 import { unknownName } from './names.ts';
@@ -25,6 +26,8 @@ export async function trust(cli: Cli, names: readonly string[], options: Options
       );
   }
   const fresh = keys.filter((key) => !key.pinned);
+  const commands = fresh.flatMap((key) => key.pinBy ?? []);
+  if (commands.length > 0) return told(cli, name, keys, commands, asJson);
   const pinned = fresh.length > 0 && (await agreed(cli, name, options));
   // What is pinned already stays: another server behind the same name may still have that key.
   if (pinned)
@@ -37,6 +40,25 @@ export async function trust(cli: Cli, names: readonly string[], options: Options
     for (const key of keys) json(cli.stdout, { endpoint: name, ...key, pinned: key.pinned || pinned });
   else line(cli.stdout, outcome(fresh.length, pinned, entry.file));
   return fresh.length === 0 || pinned ? EXIT.ok : EXIT.usage;
+}
+
+/** Such keys are kept where only their owner changes them. */
+function told(
+  cli: Cli,
+  name: string,
+  keys: readonly SeenHostKey[],
+  commands: readonly string[],
+  asJson: boolean,
+): number {
+  if (asJson) for (const key of keys) json(cli.stdout, { endpoint: name, ...key });
+  else {
+    line(
+      cli.stdout,
+      'It is not trusted yet. If that is the key of the server (ask whoever runs it), this makes it so:',
+    );
+    for (const command of commands) line(cli.stdout, `  ${command}`);
+  }
+  return EXIT.usage;
 }
 
 async function agreed(cli: Cli, name: string, options: Options): Promise<boolean> {

@@ -97,7 +97,7 @@ function build(name: string, file: string, input: JobInput, { from, to }: Sides,
     from: placeOf(from),
     match: input.match,
     ignore: input.ignore,
-    to: targets.map(placeOf),
+    to: targets.map((side) => targetPlaceOf(side, options)),
     when: {
       watch: when.watch,
       cron: when.cron,
@@ -125,4 +125,9 @@ function build(name: string, file: string, input: JobInput, { from, to }: Sides,
 
 function placeOf({ entry, path }: Side): Place {
   return { endpoint: entry.name, path };
+}
+
+function targetPlaceOf(side: Side, { kinds }: JobOptions): Place {
+  const maxBytes = kinds[side.entry.kind]?.maxBytes;
+  return { ...placeOf(side), ...(maxBytes === undefined ? {} : { maxBytes }) };
 }

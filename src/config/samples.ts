@@ -56,6 +56,15 @@ try-out:
 #  password: \${file:./keys/transfer.password}
 #  ca: ./keys/ca.pem                  # who vouches for it, if that is no public authority
 
+# An SFTP connector of AWS Transfer Family: files go through a bucket, and AWS carries them to a partner's server, also
+# one that is reached over VPC Lattice alone. Then: ferry trust partner-by-connector, ferry check partner-by-connector
+#partner-by-connector:
+#  type: connector
+#  connector: c-0123456789abcdef0
+#  staging: { bucket: my-bucket, prefix: staging/ }   # or the name of an s3 endpoint
+#  region: ap-northeast-1             # default: AWS_REGION, or the profile's
+#  remoteTemp: true                   # into .ferry-tmp (made by the partner) beside the files, and moved from there
+
 # A folder under a name, such as a mounted share. Jobs may also name folders directly.
 #share:
 #  type: local
@@ -154,6 +163,20 @@ settle: 10s
 after: { archive: ./outbox/class/.sent }
 `;
 
+const TO_A_PARTNER = `# yaml-language-server: $schema=../job.schema.json
+#
+# To a partner's SFTP server through an SFTP connector of AWS Transfer Family: what is put into ./outbox/partner is
+# staged in the bucket, carried to the partner by AWS, and confirmed. The folder at the partner has to be there.
+
+from: ./outbox/partner
+match: ["**/*.csv"]
+to: { endpoint: partner-by-connector, path: /inbox }
+when: { watch: true, rescan: 15m }
+settle: 10s
+conflict: replace                   # skip, rename and fail list the folder first, which takes some seconds
+after: { archive: ./outbox/partner/.sent }
+`;
+
 /** What works at once, for a folder that holds nothing yet. */
 export const FIRST: Readonly<Record<string, string>> = {
   'endpoints.yaml': ENDPOINTS,
@@ -167,4 +190,5 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   'examples/fetch.yaml': FETCH,
   'examples/into-s3.yaml': INTO_S3,
   'examples/into-transfer-family.yaml': INTO_TRANSFER_FAMILY,
+  'examples/to-a-partner.yaml': TO_A_PARTNER,
 };

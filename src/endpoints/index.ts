@@ -2,6 +2,8 @@
 
 import type { z } from 'zod';
 import { type Filling, type Values, valuesFor } from '../config/values.ts';
+import type { OpenS3 } from './connector/endpoint.ts';
+import { connectorSettings, MOST_FILE_BYTES } from './connector/settings.ts';
 import type { Endpoint, EndpointContext } from './endpoint.ts';
 import { ftpsSettings } from './ftps/settings.ts';
 import { localSettings } from './local/settings.ts';
@@ -19,13 +21,15 @@ export interface Kind {
   readonly filling?: Filling;
   /** What a job's source of this kind cannot do, so that the configuration can say it; default: nothing. */
   readonly cannot?: readonly ('source' | 'delete' | 'archive')[];
+  /** No larger file can be sent there, whatever is done; default: any can. */
+  readonly maxBytes?: number;
 }
 
 /** Ties a schema to the implementation that takes what it gives. */
 export function kind<Settings>(
   settings: (values: Values) => z.ZodType<Settings>,
   load: () => Promise<(settings: Settings, context: EndpointContext) => Endpoint | Promise<Endpoint>>,
-  limits: Pick<Kind, 'cannot' | 'filling'> = {},
+  limits: Pick<Kind, 'cannot' | 'maxBytes' | 'filling'> = {},
 ): Kind {
   return {
     ...limits,
@@ -35,6 +39,14 @@ export function kind<Settings>(
 }
 
 export const kinds: Readonly<Record<string, Kind>> = {
+  connector: kind(
+    connectorSettings,
+    async () => {
+      const { createConnector } = await import('./connector/endpoint.ts');
+      return (settings, context) => createConnector(settings, context, openS3);
+    },
+    { cannot: ['source', 'delete', 'archive'], maxBytes: MOST_FILE_BYTES },
+  ),
   ftps: kind(ftpsSettings, async () => (await import('./ftps/endpoint.ts')).createFtps),
   local: kind(localSettings, async () => (await import('./local/endpoint.ts')).createLocal),
   s3: kind(s3Settings, async () => (await import('./s3/endpoint.ts')).createS3),
@@ -49,6 +61,12 @@ export const kinds: Readonly<Record<string, Kind>> = {
       fill: async (entry, place) => (await import('./sftp/ssh-config.ts')).fillFromSshConfig(entry, place),
     },
   }),
+};
+
+/** A connector stages its files through an ordinary S3 endpoint. */
+const openS3: OpenS3 = async (entry, context) => {
+  const { createS3 } = await import('./s3/endpoint.ts');
+  return createS3(s3Settings(valuesFor('/', '/')).parse(entry), context);
 };
 
 /** The sandbox is a server of our own behind an ordinary SFTP endpoint. */

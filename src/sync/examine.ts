@@ -23,6 +23,8 @@ export type Verdict =
   | { readonly is: 'failed'; readonly why: string }
   /** Delivered to every destination: `after` may act on it. */
   | { readonly is: 'delivered'; readonly ids: readonly number[] }
+  /** No destination of its kind can ever take it. */
+  | { readonly is: 'refused'; readonly why: string; readonly fault: Fault }
   /** Left alone on purpose. */
   | { readonly is: 'left'; readonly why: string };
 
@@ -92,6 +94,8 @@ function judgeFor(look: Examination): Judge {
   return (path, entry) => {
     const left = unfit(select, path, entry);
     if (left !== undefined) return { path, entry, verdict: { is: 'left', why: left } };
+    const tooLarge = look.job.to.find(({ maxBytes }) => entry.version.sizeBytes > (maxBytes ?? Infinity));
+    if (tooLarge !== undefined) return { path, entry, verdict: refusal(path, entry, tooLarge) };
     const owing: NewDelivery[] = [];
     const known: (Known | undefined)[] = [];
     for (const { place, destination } of destinations) {
@@ -138,6 +142,20 @@ async function whenMarked(look: Examination, path: FilePath, entry: Entry, due: 
     path,
     entry,
     verdict: { is: 'waiting', lookAgainMs: undefined, why: `waits for its marker ${printable(marker)}` },
+  };
+}
+
+const GIB = 1024 ** 3;
+
+/** As a whole, whatever its other destinations take: what is not delivered everywhere must not be put away. */
+function refusal(path: FilePath, entry: Entry, { endpoint, maxBytes = 0 }: Place): Verdict {
+  const gib = (bytes: number): string => `${(bytes / GIB).toFixed(1)} GiB`;
+  const why = `it has ${gib(entry.version.sizeBytes)}, and ${endpoint} takes ${gib(maxBytes)} at most`;
+  const advice = 'Split it (split -b 100G), ignore it in the job, or send it over another endpoint.';
+  return {
+    is: 'refused',
+    why,
+    fault: new Fault('permanent', `${printable(path)} cannot be sent: ${why}`, { code: 'EFBIG', advice }),
   };
 }
 

@@ -6,6 +6,8 @@ export interface Place {
   /** Name of an endpoint; a plain folder in `from` or `archive` is a `local` endpoint that config/ made for it. */
   readonly endpoint: string;
   readonly path: FilePath;
+  /** Of a destination that takes no larger file, whatever is done. */
+  readonly maxBytes?: number;
 }
 
 export interface Job {

@@ -216,7 +216,9 @@ export class Scanner implements AsyncDisposable {
         continue;
       }
       tally.files += 1;
-      if (verdict.is === 'due') {
+      if (verdict.is === 'refused')
+        this.#options.events.emit('left', this.job.name, path, verdict.why, verdict.fault);
+      else if (verdict.is === 'due') {
         batch.push(...verdict.deliveries);
         if (batch.length >= BATCH) flush();
       } else if (verdict.is === 'waiting') {

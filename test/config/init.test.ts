@@ -104,7 +104,7 @@ describe('the samples', () => {
     assert.deepEqual(said, []);
     assert.deepEqual(
       [...config.jobs.keys()],
-      ['fetch', 'into-s3', 'into-transfer-family', 'nightly-batch', 'outbox', 'watched-drop'],
+      ['fetch', 'into-s3', 'into-transfer-family', 'nightly-batch', 'outbox', 'to-a-partner', 'watched-drop'],
     );
     const named = [...config.endpoints.keys()].filter((name) => !name.startsWith('folder:'));
     assert.deepEqual(named, [
@@ -114,6 +114,7 @@ describe('the samples', () => {
       'private-server',
       'bucket',
       'transfer',
+      'partner-by-connector',
       'share',
     ]);
     // The defaults that outbox.yaml tells of are the defaults.

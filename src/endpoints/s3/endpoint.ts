@@ -8,10 +8,12 @@ import {
   type EndpointContext,
   type ProbeOptions,
   type ProbeStep,
+  type S3Object,
   SERVER_CLOCK_SKEW_MS,
 } from '../endpoint.ts';
 import { Bucket } from './bucket.ts';
 import { openClient } from './client.ts';
+import { keyOf } from './keys.ts';
 import { Memory } from './memory.ts';
 import { probe } from './probe.ts';
 import { reach } from './reach.ts';
@@ -65,6 +67,11 @@ export class S3Endpoint implements Endpoint {
     const elsewhere = Boolean(env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
     const client = await openClient({ settings, elsewhere, random: Math.random, warn });
     return new Bucket({ name, settings, client, memory: this.#memory });
+  }
+
+  objectAt(path: FilePath): S3Object {
+    const { bucket, prefix } = this.settings;
+    return { bucket, key: keyOf(prefix, path) };
   }
 
   probe(folder: FilePath, options: ProbeOptions): AsyncIterable<ProbeStep> {

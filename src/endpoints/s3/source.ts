@@ -14,9 +14,11 @@ import { changedFault, expectVersion } from './objects.ts';
 import { getObject, readRange } from './read.ts';
 
 export function sourceOf(bucket: Bucket, path: FilePath, version: FileVersion): SourceFile {
+  const { Bucket, Key } = bucket.at(path);
   return {
     path,
     version,
+    object: { bucket: Bucket, key: Key },
     open: async (signal) => {
       throwIfAborted(signal);
       if (version.sizeBytes <= SMALL_BYTES) return await openSmall(bucket, path, version, signal);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   Endpoint,
   Entry,
@@ -83,6 +84,10 @@ export interface ContractSetup extends AsyncDisposable, RemoteFolder {
   readonly flat?: boolean;
   /** The place dates its files itself; the time that a writer gives them is kept beside them. */
   readonly datesFiles?: boolean;
+  /** It only takes files: it is the source of no job, and nothing is done with what has arrived. */
+  readonly takesOnly?: boolean;
+  /** It makes no folders: they have to be there. */
+  readonly makesNoFolders?: boolean;
   /** Files have Unix permission bits there. */
   readonly modes?: boolean;
   /** True for names that the place cannot hold: they must be refused for good, in words. */
@@ -217,17 +222,27 @@ export async function assertUntouched({ setup }: Place, outside: Outside, name: 
   else assert.equal(found, sha256Of(content), 'the old content is untouched');
 }
 
-/** Sends, and gives the receipt. */
+/** Sends, asks after it until it is done where that is how it goes, and gives the receipt. */
 export async function deliver(
   session: Session,
   source: SourceFile,
   path: FilePath,
   overrides: Partial<SendOptions> = {},
 ): Promise<Receipt> {
-  const result = await session.send(source, path, options(overrides));
-  assert.ok(result.state === 'done', `expected it to be done, not ${result.state}`);
-  assert.equal(result.receipt.sizeBytes, source.version.sizeBytes);
-  return result.receipt;
+  let { resume } = overrides;
+  const checkpoint = async (note: string, underWay?: boolean): Promise<void> => {
+    resume = note;
+    await overrides.checkpoint?.(note, underWay);
+  };
+  for (;;) {
+    const result = await session.send(source, path, options({ ...overrides, resume, checkpoint }));
+    if (result.state === 'done') {
+      assert.equal(result.receipt.sizeBytes, source.version.sizeBytes);
+      return result.receipt;
+    }
+    assert.ok(session.capabilities.asynchronous, 'only an asynchronous endpoint answers "accepted"');
+    await sleep(result.checkAfterMs);
+  }
 }
 
 /** Delivers and sees from outside that exactly this arrived. */
