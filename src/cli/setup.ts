@@ -24,8 +24,8 @@ export interface Setup extends Read, AsyncDisposable {
 
 /** The configuration as it is written now, with whatever is wrong with it. */
 export function loadJobs(cli: Cli): Promise<Loaded> {
-  const { jobsFolder, home, env } = cli.settings;
-  return loadConfig({ jobsFolder, home, env, kinds });
+  const { jobsFolder, dataFolder, home, env } = cli.settings;
+  return loadConfig({ jobsFolder, dataFolder, home, env, kinds });
 }
 
 export interface Read {

@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly kinds: Readonly<Record<string, Kind>>;
+  /** Where Ferry keeps its own data: no source may hold it. */
+  readonly dataFolder?: string;
   /** Problems name files as seen from here; default: the folder that holds the jobs folder. */
   readonly cwd?: string;
 }

@@ -9,6 +9,7 @@ import {
   below,
   checkOneLine,
   checkRemotePath,
+  followed,
   type Location,
   locate,
   rootOf,
@@ -32,6 +33,8 @@ export interface Sides {
 
 export interface OverlapOptions {
   readonly kinds: Readonly<Record<string, Kind>>;
+  /** Ferry's own: ledger, queue, sandbox. */
+  readonly dataFolder?: string;
   /** A path on this host as written → absolute. */
   absolute(path: string): string;
 }
@@ -55,6 +58,7 @@ export async function holdTogether(
     const fault = way === undefined ? undefined : loopFault(way, parts);
     if (fault !== undefined) findings.push({ path: ['to', index], ...fault });
   }
+  findings.push(...(await ownDataFindings(parts, source, options)));
   findings.push(...archivePathFindings(parts, from));
   const archive = await archiveLocation(parts, from, options);
   if (archive !== undefined) findings.push(...archiveFindings(archive, source, targets));
@@ -98,12 +102,35 @@ function sourceFindings({ after }: JobParts, { entry }: Side, { kinds }: Overlap
   return [];
 }
 
-/** A destination inside the source is fed again and again, unless scans leave it out. */
-function loopFault(way: FilePath, { ignore }: JobParts): Omit<Finding, 'path'> | undefined {
-  if (way === '') return { message: '"to" is the same place as "from"', remedy: 'choose another' };
-  if (way.split('/').some((name) => name.startsWith('.'))) return undefined;
+/** The ledger changes with each delivery: it would be sent without end. */
+async function ownDataFindings(
+  parts: JobParts,
+  source: Location,
+  { dataFolder }: OverlapOptions,
+): Promise<readonly Finding[]> {
+  if (dataFolder === undefined || source.system !== '') return [];
+  const way = wayInto(source, { system: '', path: await followed(dataFolder) });
+  if (way === undefined || isLeftOut(way, parts)) return [];
+  return [
+    {
+      path: ['from'],
+      message: `Ferry's own data (FERRY_DATA, ${dataFolder}) lies inside this folder: it would be sent, without end`,
+      remedy: `choose another folder for either${way === '' ? '' : `, or add "${way}/**" to "ignore"`}`,
+    },
+  ];
+}
+
+/** Whether scans never look into a folder of the source. */
+function isLeftOut(way: FilePath, { ignore }: JobParts): boolean {
+  if (way.split('/').some((name) => name.startsWith('.'))) return true;
   const ignored = picomatch([...ignore], { dot: true });
-  if (ignore.length > 0 && ignored(`${way}/x`) && ignored(`${way}/y/z.w`)) return undefined;
+  return ignore.length > 0 && ignored(`${way}/x`) && ignored(`${way}/y/z.w`);
+}
+
+/** A destination inside the source is fed again and again, unless scans leave it out. */
+function loopFault(way: FilePath, parts: JobParts): Omit<Finding, 'path'> | undefined {
+  if (way === '') return { message: '"to" is the same place as "from"', remedy: 'choose another' };
+  if (isLeftOut(way, parts)) return undefined;
   return {
     message: `this folder lies inside "from" ("${way}"): what arrives would be sent again, without end`,
     remedy: `choose a folder outside, or add "${way}/**" to "ignore"`,

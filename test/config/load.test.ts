@@ -206,6 +206,22 @@ describe('places', () => {
     ]);
     assert.deepEqual([...config.jobs.keys()], ['hidden', 'ignored']);
   });
+
+  test("a source that holds Ferry's own data is refused, unless scans never look there", async () => {
+    await using space = await workspace({
+      'state/ledger.sqlite': '',
+      'jobs/all.yaml': 'from: .\nto: ../in\n',
+      'jobs/ignored.yaml': 'from: .\nto: ../in\nignore: ["state/**"]\n',
+      'jobs/beside.yaml': 'from: ./outbox\nto: ../in\n',
+    });
+    const data = join(space.path, 'state');
+    const { config, problems } = await space.load({}, data);
+    assert.deepEqual(problems.map(formatProblem), [
+      `jobs/all.yaml:1:7  Ferry's own data (FERRY_DATA, ${data}) lies inside this folder: it would be sent, without end; choose another folder for either, or add "state/**" to "ignore"`,
+    ]);
+    assert.deepEqual([...config.jobs.keys()], ['beside', 'ignored']);
+    assert.deepEqual((await space.load({}, join(space.path, '.ferry'))).problems, []);
+  });
 });
 
 describe('what is broken', () => {

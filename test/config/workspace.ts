@@ -48,7 +48,7 @@ export const kinds = {
 export interface Workspace extends AsyncDisposable {
   readonly path: string;
   write(name: string, text: string): Promise<void>;
-  load(env?: Readonly<Record<string, string>>): Promise<Loaded>;
+  load(env?: Readonly<Record<string, string>>, dataFolder?: string): Promise<Loaded>;
   /** The problems alone, as a person sees them. */
   problems(env?: Readonly<Record<string, string>>): Promise<readonly string[]>;
 }
@@ -61,8 +61,14 @@ export async function workspace(files: Readonly<Record<string, string>>): Promis
     await writeFile(join(folder.path, name), text);
   };
   for (const [name, text] of Object.entries(files)) await write(name, text);
-  const load = (env: Readonly<Record<string, string>> = {}): Promise<Loaded> =>
-    loadConfig({ jobsFolder: join(folder.path, 'jobs'), home: '/home/operator', env, kinds });
+  const load: Workspace['load'] = (env = {}, dataFolder) =>
+    loadConfig({
+      jobsFolder: join(folder.path, 'jobs'),
+      home: '/home/operator',
+      env,
+      kinds,
+      ...(dataFolder === undefined ? {} : { dataFolder }),
+    });
   return {
     path: folder.path,
     write,
