@@ -59,11 +59,14 @@ export async function loadLogin(
     });
     tried.push('password');
   }
+  methods.push(...keys.last);
   tried.push(...keys.faults.map(({ message }) => `not ${message.replace(` of ${name} `, ', which ')}`));
   return { methods, tried };
 }
 
 interface Keys extends Login {
+  /** The same keys in another way, when all else was refused: servers count what they refuse (MaxAuthTries). */
+  readonly last: readonly AnyAuthMethod[];
   /** Of keys that cannot be used. */
   readonly faults: readonly Fault[];
 }
@@ -73,12 +76,13 @@ async function loadKeys(name: string, settings: SftpSettings): Promise<Keys> {
   const { user: username, key: files, passphrase } = settings;
   const methods: AnyAuthMethod[] = [];
   const tried: string[] = [];
+  const last: AnyAuthMethod[] = [];
   const faults: Fault[] = [];
   for (const file of files) {
     try {
       const key = await readKey(name, file, passphrase);
       methods.push({ type: 'publickey', username, key });
-      if (key.type === 'ssh-rsa') methods.push({ type: 'publickey', username, key: signingBySha512(key) });
+      if (key.type === 'ssh-rsa') last.push({ type: 'publickey', username, key: signingBySha512(key) });
       const certificate = await certificateOf(file);
       tried.push(
         `key ${file} (${key.type}${certificate === undefined ? '' : `, not its certificate ${certificate}`})`,
@@ -88,7 +92,7 @@ async function loadKeys(name: string, settings: SftpSettings): Promise<Keys> {
       faults.push(error);
     }
   }
-  return { methods, tried, faults };
+  return { methods, last, tried, faults };
 }
 
 /** ssh2 signs with rsa-sha2-256 where a server knows that: this is for those that then do not accept it. */

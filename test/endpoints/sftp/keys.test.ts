@@ -143,6 +143,13 @@ describe('a private key', () => {
       });
     }
 
+    test('uses up no more of the tries that a server allows than it must', async () => {
+      const authorized = [await readFile(at('openssh-ecdsa256.pub'), 'utf8')];
+      await using server = await startSshd({ authorized, config: ['MaxAuthTries 5'] });
+      const strangers = ['openssh-rsa', 'openssh-rsa.secret', 'pkcs1-rsa', 'pkcs8-rsa'].map(at);
+      await logsIn(server, { key: [...strangers, at('openssh-ecdsa256')], passphrase: SECRET });
+    });
+
     test('is refused by a server that knows only SHA-1 no more than by ssh itself', async () => {
       const authorized = [await readFile(at('openssh-rsa.pub'), 'utf8')];
       await using server = await startSshd({ authorized, config: ['PubkeyAcceptedAlgorithms ssh-ed25519'] });
