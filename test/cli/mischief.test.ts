@@ -1,9 +1,10 @@
 /** What a run says and does when somebody spoils it from outside: a full data folder, files rewritten behind its back. */
 
 import assert from 'node:assert/strict';
-import { mkdir, open, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { startFaultProxy } from '../support/fault-proxy.ts';
 import { endpointOf, makeHome } from '../support/ferry.ts';
 import { assertNoLeftovers, filesOf, sha256OfFile } from '../support/files.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
@@ -31,7 +32,7 @@ describe('a run', () => {
     await Promise.all(names.map((name) => writeFile(join(home.outbox, name), name)));
     const running = home.start(['run', 'drop'], { FERRY_DATA: data });
     const told = 'what becomes of deliveries cannot be written down: no space left for the ledger';
-    await until('the trouble to be told', () => running.output().includes(told));
+    await until('the trouble to be told', () => running.output().includes(told), { timeoutMs: 60_000 });
     await disk.resize(100_000_000);
     const ended = await running.ended;
     assert.ok(ended.stdout.split(told).length < 4, 'it is not said over and over');
@@ -45,30 +46,26 @@ describe('a run', () => {
 
   test('sends no mixture of a file that is rewritten in place and given its old time again', async () => {
     await using home = await makeHome();
-    await home.endpoints({ server: endpointOf(server) });
+    await using proxy = await startFaultProxy({ port: server.port });
+    await home.endpoints({ server: endpointOf(server, { port: proxy.port, connections: 1 }) });
     await home.job('drop', { from: './outbox', to: { endpoint: 'server', path: 'mix' }, settle: '0s' });
     const path = join(home.outbox, 'big');
-    await writeFile(path, Buffer.alloc(300_000_000));
+    await writeFile(path, Buffer.alloc(40_000_000));
     await utimes(path, 1_000, 1_000);
+    proxy.setTrouble({ blackHole: { afterBytes: 10_000_000, direction: 'up' } });
     const running = home.start(['run', 'drop']);
-    const temporary = async (): Promise<boolean> => {
-      const found = (await filesOf(join(server.folder, 'mix')).catch(() => [])).find((name) =>
-        name.includes('.ferry-'),
-      );
-      if (found === undefined) return false;
-      return await stat(join(server.folder, 'mix', found)).then(
-        ({ size }) => size > 20_000_000,
-        () => false,
-      );
-    };
-    await until('a part of it to be sent', temporary, { everyMs: 2 });
-    await using handle = await open(path, 'r+');
-    await handle.write(Buffer.alloc(1_000_000, 1), 0, 1_000_000, 0);
-    await handle.write(Buffer.alloc(1_000_000, 1), 0, 1_000_000, 299_000_000);
+    await until('a part of it to be sent', () => proxy.counts.bytesUp >= 10_000_000, { timeoutMs: 60_000 });
+    {
+      await using handle = await open(path, 'r+');
+      for (const at of [0, 39_000_000]) await handle.write(Buffer.alloc(1_000_000, 1), 0, 1_000_000, at);
+    }
     await utimes(path, 1_000, 1_000);
+    proxy.setTrouble({});
     const ended = await running.ended;
     assert.equal(ended.code, 0, ended.stdout + ended.stderr);
     assert.equal(await sha256OfFile(join(server.folder, 'mix/big')), await sha256OfFile(path));
+    const [row] = (await home.ferry(['history', '--json', '--path', 'big', '--state', 'superseded'])).lines();
+    assert.equal(row?.path, 'big', 'what was sent first is void');
     await assertNoLeftovers(server.folder);
   });
 

@@ -148,7 +148,8 @@ Host inner
       assert.ok((await page()).includes(`${target.user}@127.0.0.1`));
       const config = await readFile(at('config'), 'utf8');
       await writeFile(at('config'), config.replace('Host app\n', 'Host app\n  User somebody\n'));
-      await until('the other user to be taken', async () => (await page()).includes('somebody@127.0.0.1'));
+      const taken = async (): Promise<boolean> => (await page()).includes('somebody@127.0.0.1');
+      await until('the other user to be taken', taken, { timeoutMs: 60_000 });
     } finally {
       await worker.stop();
     }
