@@ -8,6 +8,7 @@ import type { Config, Loaded } from '../config/config.ts';
 import { formatProblems } from '../config/problems.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { Activity } from '../observe/activity.ts';
+import { formatCount } from '../observe/format.ts';
 import type { Log } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import type { Secrets } from '../observe/secrets.ts';
@@ -281,7 +282,11 @@ export class Worker implements AsyncDisposable {
     await engine.configure(config, changed);
     await Promise.all([sources.follow(config), schedules.set(cronsOf(config))]);
     if (this.#problems === undefined)
-      events.emit('config', `the configuration was read again: ${config.jobs.size} jobs`, true);
+      events.emit(
+        'config',
+        `the configuration was read again: ${formatCount(config.jobs.size, 'job')}`,
+        true,
+      );
     else
       events.emit(
         'config',

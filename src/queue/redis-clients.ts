@@ -6,6 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Redis, RedisOptions } from 'ioredis';
 import { Fault, messageOf } from '../sync/errors.ts';
+import { greetingOf } from './redis-greeting.ts';
 
 /** Replies come as they did before RESP3: what BullMQ reads. */
 type Options = Omit<RedisOptions, 'replyMapping'>;
@@ -115,6 +116,15 @@ export class RedisClients {
     return client;
   }
 
+  /** Some say why they close a connection, but not to those who have asked something meanwhile. */
+  async #turnedAway(): Promise<Fault | undefined> {
+    if (!('url' in this.#at)) return undefined;
+    const { hostname, port, protocol } = new URL(this.#at.url);
+    if (protocol !== 'redis:') return undefined;
+    const said = await greetingOf(hostname.replace(/^\[|\]$/g, ''), Number(port || '6379'));
+    return said === undefined ? undefined : turnedAwayFault(this.where, said);
+  }
+
   async #first(client: Redis, signal: AbortSignal): Promise<void> {
     let abort = (): void => undefined;
     const aborted = new Promise<never>((_, reject) => {
@@ -131,12 +141,30 @@ export class RedisClients {
     try {
       await Promise.race([client.connect(), aborted]);
     } catch (error) {
-      throw this.fault(error instanceof Fault ? error : (cause ?? error));
+      if (error instanceof Fault) throw error;
+      throw (await this.#turnedAway()) ?? this.fault(cause ?? error);
     } finally {
       client.off('error', keep);
       signal.removeEventListener('abort', abort);
     }
   }
+}
+
+function turnedAwayFault(where: string, said: string): Fault {
+  if (!said.startsWith('DENIED'))
+    return new Fault('unreachable', `Redis at ${where} turns us away: ${said}`, {
+      code: 'REDIS_UNREACHABLE',
+      advice: 'Look at its maxclients, and at what else is connected to it.',
+    });
+  return new Fault(
+    'rejected',
+    `Redis at ${where} is in protected mode: it takes connections from its own host only`,
+    {
+      code: 'REDIS_REFUSES',
+      advice:
+        'Set a password there (requirepass) and in REDIS_URL; or, where nobody else can reach it, protected-mode no.',
+    },
+  );
 }
 
 function whereOf(at: RedisAddress): string {

@@ -1,6 +1,8 @@
 /** A shared Redis: which ones are refused and how, and what becomes of deliveries when it goes away or is emptied. */
 
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLedger } from '../../src/ledger/sqlite.ts';
@@ -63,6 +65,27 @@ describe('a Redis is refused', () => {
       assert.equal(fault.code, 'REDIS_REFUSES');
       assert.doesNotMatch(fault.message, /wr0ng/);
     }
+  });
+
+  test('when it is in protected mode, or has clients enough: it says so before it is asked', async () => {
+    await using guarded = await startRedis('--bind', '0.0.0.0', '--protected-mode', 'yes');
+    const [address] = Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal);
+    assert.ok(address, 'this needs an address besides loopback');
+    const fault = await refusal(guarded.url.replace('127.0.0.1', address.address));
+    assert.deepEqual([fault.kind, fault.code], ['rejected', 'REDIS_REFUSES']);
+    assert.match(fault.message, /is in protected mode/);
+    assert.match(fault.advice ?? '', /requirepass/);
+
+    await using full = await startRedis('--maxclients', '1');
+    const holder = connect(full.port, '127.0.0.1').on('error', () => undefined);
+    await until('its only place to be taken', async () =>
+      /max number/.test(await full.cli('PING').catch(String)),
+    );
+    const crowded = await refusal(full.url);
+    assert.match(crowded.message, /turns us away: max number of clients reached/);
+    holder.destroy();
   });
 
   test('when the URL is none', async () => {
