@@ -5,6 +5,7 @@
  * https://docs.aws.amazon.com/transfer/latest/APIReference/API_StartFileTransfer.html
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DescribedConnector, Transfer } from '@aws-sdk/client-transfer';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { Client } from './client.ts';
@@ -112,11 +113,13 @@ export class Api implements Disposable {
     return this.#needed('DescribeConnector', answer.Connector);
   }
 
-  /** Once a second at most. */
+  /** Once a second at most, by all of an account: waits for its turn. */
   async test(signal: AbortSignal): Promise<Verdict> {
     const ConnectorId = this.#options.connector;
-    const answer = await this.#again('TestConnection', signal, (transfer, http) =>
-      transfer.testConnection({ ConnectorId }, http),
+    const answer = await patiently(signal, () =>
+      this.#again('TestConnection', signal, (transfer, http) =>
+        transfer.testConnection({ ConnectorId }, http),
+      ),
     );
     return {
       ok: answer.Status === 'OK',
@@ -191,5 +194,19 @@ export class Api implements Disposable {
     throw new Fault('transient', `${this.#options.name}: ${action} was answered without what it promises`, {
       code: 'BAD_ANSWER',
     });
+  }
+}
+
+const MOST_THROTTLED = 5;
+
+/** For a person who waits: does again what was throttled, after as long as AWS says. */
+export async function patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  for (let n = 1; ; n += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Throttled) || n >= MOST_THROTTLED) throw error;
+      await sleep(error.retryAfterMs, undefined, { signal }).catch(() => throwIfAborted(signal));
+    }
   }
 }

@@ -26,15 +26,18 @@ export interface PaceOptions {
 export class Pace {
   readonly #options: PaceOptions;
   readonly #nextMs = new Map<string, number>();
+  readonly #pausedMs = new Map<string, number>();
 
   constructor(options: PaceOptions) {
     this.#options = options;
   }
 
-  /** Waits for a turn. @throws Throttled | Fault `aborted` */
+  /** Waits for a turn. @throws Throttled when AWS has asked for a pause, or the wait were long; Fault `aborted` */
   async turn(action: string, signal: AbortSignal, patienceMs = PATIENCE_MS): Promise<void> {
     const { name, now, spacing } = this.#options;
     const nowMs = now();
+    const pausedMs = (this.#pausedMs.get(action) ?? 0) - nowMs;
+    if (pausedMs > 0) throw new Throttled(`${name}: AWS has asked for a pause of ${action}`, pausedMs);
     const atMs = Math.max(nowMs, this.#nextMs.get(action) ?? 0);
     if (atMs - nowMs > patienceMs)
       throw new Throttled(`${name}: ${action} has to wait its turn`, atMs - nowMs);
@@ -47,6 +50,6 @@ export class Pace {
 
   /** AWS has said so. */
   pause(action: string, ms: number): void {
-    this.#nextMs.set(action, Math.max(this.#nextMs.get(action) ?? 0, this.#options.now() + ms));
+    this.#pausedMs.set(action, Math.max(this.#pausedMs.get(action) ?? 0, this.#options.now() + ms));
   }
 }

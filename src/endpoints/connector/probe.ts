@@ -8,6 +8,7 @@ import type { DescribedConnector } from '@aws-sdk/client-transfer';
 import { asFault, Fault } from '../../sync/errors.ts';
 import { type FilePath, joinPath, nameOf, OWN_PREFIX, printable } from '../../sync/names.ts';
 import type { CallOptions, ProbeStep, SourceFile } from '../endpoint.ts';
+import { patiently } from './api.ts';
 import type { Connector } from './connector.ts';
 import type { ConnectorEndpoint } from './endpoint.ts';
 import { failureOf } from './failures.ts';
@@ -39,8 +40,9 @@ export async function* probe(
   for (const [step, look] of STEPS) {
     const sinceMs = performance.now();
     try {
-      trial ??= await begin(endpoint, folder, signal);
-      const seen = await look(trial);
+      const known = trial ?? (await patiently(signal, () => begin(endpoint, folder, signal)));
+      trial = known;
+      const seen = await patiently(signal, () => look(known));
       if (seen !== undefined) yield { step, ok: true, ...seen, ms: performance.now() - sinceMs };
     } catch (error) {
       const { message, advice } = asFault(error, signal);
