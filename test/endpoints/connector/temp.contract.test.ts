@@ -3,6 +3,6 @@ import { contractSetup } from './kit.ts';
 
 await endpointContract(
   'a connector with a temporary folder',
-  () => contractSetup((server) => ({ remoteTemp: `${server.folder}/temp` })),
+  () => contractSetup((server) => ({ remoteTemp: `${server.folder}/temp`, confirm: 'result' })),
   'sends',
 );
