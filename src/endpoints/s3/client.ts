@@ -11,6 +11,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import { QuickPut } from './quick-put.ts';
 import { quickRetries } from './retry.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -22,6 +23,7 @@ const AWS_HOST = /\.(amazonaws\.com(\.cn)?|api\.aws|api\.amazonwebservices\.com\
 
 export interface Client extends Disposable {
   readonly s3: S3;
+  readonly quickPut: QuickPut;
   /** To which requests went so far: known after the first. */
   readonly host: string | undefined;
   /** Requests go to AWS itself. */
@@ -66,6 +68,7 @@ export async function openClient(options: ClientOptions): Promise<Client> {
   );
   return {
     s3,
+    quickPut: new QuickPut(s3, sendsChecksums),
     get host() {
       return host;
     },

@@ -7,7 +7,7 @@ import { hash } from 'node:crypto';
 import { Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import { type Receipt, SMALL_BYTES } from '../endpoint.ts';
-import { type Job, metadataOf, receiptOf, sourceChanged } from './job.ts';
+import { type Job, metadataOf, receiptOf, type Stored, sourceChanged } from './job.ts';
 import { lookAt } from './objects.ts';
 import { prove } from './proof.ts';
 import { type Condition, type Content, namesFor, whenTaken, write } from './taken.ts';
@@ -69,7 +69,12 @@ function put(job: Job, target: FilePath, body: Buffer, sha256: string, condition
     Metadata: metadataOf(job, sha256),
     ChecksumSHA256: toBase64(sha256),
   };
-  return bucket.call(doing, options.signal, (s3, http) => s3.putObject(input, http));
+  return bucket.call(
+    doing,
+    options.signal,
+    async (s3, http): Promise<Stored> =>
+      (await bucket.client.quickPut.put(input, http.abortSignal)) ?? (await s3.putObject(input, http)),
+  );
 }
 
 function toBase64(hex: string): string {

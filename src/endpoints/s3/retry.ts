@@ -43,7 +43,11 @@ function token(count: number, delayMs: number): Token {
 
 /** A request that met silence has used up the time that one attempt may take; a 501 stays one. */
 function isPassing({ errorType, error }: Trouble): boolean {
-  const { code, status } = answerOf(error);
+  return errorType !== 'CLIENT_ERROR' && !isSilence(error) && answerOf(error).status !== 501;
+}
+
+export function isSilence(error: unknown): boolean {
+  const { code } = answerOf(error);
   // The SDK calls a reset connection a TimeoutError too, but leaves it its errno.
-  return errorType !== 'CLIENT_ERROR' && code !== 'TimeoutError' && code !== 'ETIMEDOUT' && status !== 501;
+  return code === 'TimeoutError' || code === 'ETIMEDOUT';
 }
