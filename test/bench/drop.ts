@@ -14,7 +14,8 @@ const LOOK_EVERY_MS = 1;
 export async function measureDrops(site: Site, drops: number): Promise<readonly number[]> {
   await using home = await makeHome();
   const { host, port, user, keyFile, fingerprint } = await site.sftp(0);
-  const { path: remote } = await site.remoteFolder('sftp');
+  await using folder = await site.remoteFolder('sftp');
+  const remote = folder.path;
   await home.endpoints({ far: { type: 'sftp', host, port, user, key: keyFile, hostKey: [fingerprint] } });
   await home.job('drops', {
     from: home.outbox,

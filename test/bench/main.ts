@@ -119,7 +119,7 @@ async function runOnce(
   folder: Folder,
 ): Promise<{ readonly seconds: number; readonly memory: Memory | undefined }> {
   const scratch = join(site.path, 'scratch');
-  const remote = await site.remoteFolder(work.place ?? 'sftp');
+  await using remote = await site.remoteFolder(work.place ?? 'sftp');
   try {
     await mkdir(scratch);
     const { roundTripMs } = work;
@@ -127,11 +127,10 @@ async function runOnce(
     const command = await tool.command(errand);
     const { seconds, stdout, memory } = await measure(command, { memory: work.memory === true });
     tool.check?.(stdout, folder.files.size);
-    await verifyCopy(folder, join(remote.disk, basename(folder.path)));
+    await verifyCopy(folder, remote.copy(basename(folder.path)));
     return { seconds, memory };
   } finally {
     await rm(scratch, { recursive: true, force: true });
-    await rm(remote.disk, { recursive: true, force: true });
   }
 }
 

@@ -1,8 +1,8 @@
 /** The figures as tables for people (Markdown) and as JSON for scripts. */
 
 import { cpus, totalmem } from 'node:os';
+import { CLAIMS, type Claim, type Figures } from './claims.ts';
 import type { Memory } from './command.ts';
-import { CLAIMS, type Claim, type Figures } from './plan.ts';
 
 export interface Row {
   readonly work: string;

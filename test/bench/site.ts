@@ -1,6 +1,6 @@
 /**
- * Where it is measured: servers on loopback, OpenSSH behind a latency proxy where asked, vsftpd once it is asked for,
- * and a folder for everything.
+ * Where it is measured: servers on loopback, OpenSSH behind a latency proxy where asked, vsftpd and radosgw once
+ * they are asked for, and a folder for everything.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -9,14 +9,16 @@ import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { BUCKET, type BucketSite, bucketSite, outsideOfBucket } from '../endpoints/s3/kit.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/files.ts';
 import { killTree } from '../support/processes.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { DAEMON, startVsftpd } from '../support/vsftpd.ts';
+import { type Copy, copyOnDisk } from './work.ts';
 
 /** Which server a work goes to. */
-export type Place = 'sftp' | 'ftps';
+export type Place = 'sftp' | 'ftps' | 's3';
 
 export interface SftpServer {
   readonly host: string;
@@ -43,11 +45,19 @@ export interface FtpsServer {
   readonly caFile: string;
 }
 
-export interface RemoteFolder {
+export interface S3Place {
+  readonly url: string;
+  readonly bucket: string;
+  /** Credentials. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Removed with all that is in it when it is disposed of. */
+export interface RemoteFolder extends AsyncDisposable {
   /** At the server. */
   readonly path: string;
-  /** The same, on this disk. */
-  readonly disk: string;
+  /** What has arrived in a folder of it. */
+  copy(folder: string): Copy;
 }
 
 export interface Site extends AsyncDisposable {
@@ -57,6 +67,7 @@ export interface Site extends AsyncDisposable {
   sftp(roundTripMs: number): Promise<SftpServer>;
   jumps(roundTripMs: number): Promise<JumpWay>;
   ftps(): Promise<FtpsServer>;
+  s3(): Promise<S3Place>;
   /** A new, empty one. */
   remoteFolder(place: Place): Promise<RemoteFolder>;
 }
@@ -99,10 +110,19 @@ export async function makeSite(): Promise<Site> {
     vsftpd ??= startFtps(owned);
     return vsftpd;
   };
+  let radosgw: Promise<BucketSite> | undefined;
+  const bucket = (): Promise<BucketSite> => {
+    radosgw ??= bucketSite().then((started) => owned.use(started));
+    return radosgw;
+  };
   const owned = undo.move();
   return {
     path: folder.path,
     ftps,
+    s3: async () => {
+      const { server, env } = await bucket();
+      return { url: server.url, bucket: BUCKET, env };
+    },
     sftp: (roundTripMs) => seen(sshd, roundTripMs),
     jumps: async (roundTripMs) => {
       jumpHosts ??= Promise.all([startJumpHost(), startJumpHost()]);
@@ -116,15 +136,35 @@ export async function makeSite(): Promise<Site> {
     remoteFolder: async (place) => {
       remotes += 1;
       const name = `run-${remotes}`;
+      if (place === 's3') return inBucket((await bucket()).client, name);
       const { folder: disk, root } =
         place === 'sftp' ? { folder: sshd.folder, root: sshd.folder } : await ftps();
-      const remote = { path: join(root, name), disk: join(disk, name) };
-      await rm(remote.disk, { recursive: true, force: true });
-      await mkdir(remote.disk);
-      if (place === 'ftps') await chown(remote.disk, DAEMON, DAEMON);
+      const remote = onDisk(join(root, name), join(disk, name));
+      await remote[Symbol.asyncDispose]();
+      await mkdir(join(disk, name));
+      if (place === 'ftps') await chown(join(disk, name), DAEMON, DAEMON);
       return remote;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function onDisk(path: string, disk: string): RemoteFolder {
+  return {
+    path,
+    copy: (folder) => copyOnDisk(join(disk, folder)),
+    [Symbol.asyncDispose]: () => rm(disk, { recursive: true, force: true }),
+  };
+}
+
+function inBucket(client: BucketSite['client'], path: string): RemoteFolder {
+  return {
+    path,
+    copy: (folder) => {
+      const { tree, sha256 } = outsideOfBucket(client, BUCKET, `${path}/${folder}/`);
+      return { names: tree, sha256 };
+    },
+    [Symbol.asyncDispose]: () => outsideOfBucket(client, BUCKET, `${path}/`).remove(''),
   };
 }
 

@@ -125,7 +125,7 @@ export interface FerryOptions {
   readonly name: string;
   /** What stands in endpoints.yaml; the job sends to `far`. */
   endpoints(errand: Errand): Promise<object>;
-  env?(errand: Errand): NodeJS.ProcessEnv;
+  env?(errand: Errand): NodeJS.ProcessEnv | Promise<NodeJS.ProcessEnv>;
 }
 
 /** `ferry run` with a new data folder each time: its ledger and queue are made and ended within the measured time. */
@@ -139,7 +139,7 @@ export function ferry({ name, endpoints, env }: FerryOptions): Tool {
         when: {},
         settle: '0s',
       });
-      return ferryCommand(errand.scratch, ['run', 'bench', '--json'], env?.(errand));
+      return ferryCommand(errand.scratch, ['run', 'bench', '--json'], await env?.(errand));
     },
     check: (stdout, files) => {
       const last: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');

@@ -28,18 +28,38 @@ export async function makeFolder(
   return { path, files };
 }
 
+/** What has arrived in a folder of a server. */
+export interface Copy {
+  /** Of all files below, relative. */
+  names(): Promise<readonly string[]>;
+  sha256(name: string): Promise<string | undefined>;
+}
+
+export function copyOnDisk(path: string): Copy {
+  return {
+    names: async () => {
+      const entries = await readdir(path, { recursive: true, withFileTypes: true });
+      return entries
+        .filter((entry) => !entry.isDirectory())
+        .map((entry) => relative(path, join(entry.parentPath, entry.name)));
+    },
+    sha256: (name) => sha256OfFile(join(path, name)),
+  };
+}
+
 /** @throws Error when the copy lacks a file, has one too many, or one with other content */
-export async function verifyCopy(folder: Folder, copy: string): Promise<void> {
-  const entries = await readdir(copy, { recursive: true, withFileTypes: true });
-  const found = entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(copy, join(entry.parentPath, entry.name)));
+export async function verifyCopy(folder: Folder, copy: Copy): Promise<void> {
+  const found = await copy.names();
   const extra = found.filter((name) => !folder.files.has(name));
   if (extra.length > 0) throw new Error(`not asked for: ${extra.slice(0, 5).join(', ')} (${extra.length})`);
   if (found.length !== folder.files.size)
     throw new Error(`${found.length} files arrived of ${folder.files.size}`);
-  for (const name of found) {
-    const sha256 = await sha256OfFile(join(copy, name));
-    if (sha256 !== folder.files.get(name)) throw new Error(`${name} arrived with other content`);
-  }
+  const waiting = found.values();
+  const work = async (): Promise<void> => {
+    for (const name of waiting) {
+      const sha256 = await copy.sha256(name);
+      if (sha256 !== folder.files.get(name)) throw new Error(`${name} arrived with other content`);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, work));
 }
