@@ -93,11 +93,15 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
   }
 }
 
-/** Every other kill comes while something is being sent, however slow the machine is. */
+/**
+ * Every other kill comes while something is being sent, and every fourth once something has arrived, however slow the
+ * machine is; the others at any time.
+ */
 async function untilKill(worker: Running, kill: number): Promise<void> {
-  if (kill % 2 === 0) return void (await sleep(randomInt(200, 3_000)));
-  const sends = (): boolean => worker.output().includes('"event":"sending"');
-  await until('something to be sent', sends, { timeoutMs: 60_000, everyMs: 5 });
+  const event = [undefined, 'sending', 'delivered', 'sending'][kill % 4];
+  if (event === undefined) return void (await sleep(randomInt(200, 3_000)));
+  const happened = (): boolean => worker.output().includes(`"event":"${event}"`);
+  await until(`a file that is ${event}`, happened, { timeoutMs: 60_000, everyMs: 5 });
   await sleep(randomInt(0, 60));
 }
 

@@ -95,6 +95,8 @@ describe('ferry run', () => {
     const options = { timeoutMs: 60_000 };
     await until('some parts to arrive', async () => (await confirmed()) >= 3, options);
     assert.equal((await first.stop('SIGKILL')).signal, 'SIGKILL', 'it was not done yet');
+    proxy.cutAll('rst'); // what the killed one had on its way
+    await until('its connections to end', () => proxy.counts.open === 0, options);
     const had = await confirmed();
 
     const before = proxy.counts.bytesUp;
