@@ -41,11 +41,12 @@ function logins(...servers: readonly Sshd[]): number {
 
 /** Until a part of a file is there. */
 async function underWay(line: Lines, job = 0): Promise<void> {
-  await until('a file to be under way', async () => {
+  const begun = async (): Promise<boolean> => {
     const names = await readdir(line.inbox(job)).catch(() => []);
     const sizes = names.map((name) => stat(join(line.inbox(job), name)).catch(() => undefined));
     return (await Promise.all(sizes)).some((file) => file !== undefined && file.size > 0);
-  });
+  };
+  await until('a file to be under way', begun, { timeoutMs: 60_000 });
 }
 
 /** Processes that serve SFTP in the sessions that are open. */
@@ -140,11 +141,11 @@ describe('over balancers that forget after a few seconds', { concurrency: true }
     };
     const [forgets, closes, fits, late] = await Promise.all(['nlb', 'clb', 'fits', 'late'].map(measured));
     assert.match(String(forgets?.saw), /forgotten after .* and what comes later is reset/);
-    assert.match(String(closes?.saw), new RegExp(`closed after ${LIMIT_S}(\\.\\d)? s`));
+    assert.match(String(closes?.saw), /closed after [3-9](\.\d)? s/);
     for (const step of [forgets, closes, late]) {
       assert.equal(step?.ok, false);
       assert.match(String(step?.means), /shorter than the keep-alive/);
-      assert.match(String(step?.advice), /Set idleTimeout: [12]s/);
+      assert.match(String(step?.advice), /Set idleTimeout: [1-9]s/);
     }
     assert.match(String(late?.advice), /leave keepAlive out/);
     assert.equal(fits?.ok, true);

@@ -1,11 +1,16 @@
 /** `ferry check` as a person runs it: what it tries where, and how it says what it found. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type Ended, endpointOf, makeHome } from '../support/ferry.ts';
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+import { type Ended, endpointOf, type Home, makeHome } from '../support/ferry.ts';
 import { filesOf } from '../support/files.ts';
+import { freePort } from '../support/ports.ts';
 import { startSshd } from '../support/sshd.ts';
 import { mountTmpfs } from '../support/tmpfs.ts';
 
@@ -107,4 +112,62 @@ describe('a check', () => {
     const said = String(check.lines().at(-1)?.saw);
     assert.ok(said.includes(bastion.hostKeyFingerprint) && said.includes(server.hostKeyFingerprint), said);
   });
+
+  test('reads like a report: a heading, a line for each step, and below the broken one what to do', async () => {
+    await using home = await makeHome();
+    await using server = await startSshd();
+    await home.endpoints({
+      server: endpointOf(server),
+      gone: endpointOf(server, { port: await freePort() }),
+    });
+    const plain = await home.ferry(['check']);
+    assert.equal(plain.code, 3);
+    const lines = plain.stdout.split('\n');
+    const at = lines.findIndex((line) => /^ {2}✗ tcp +127\.0\.0\.1:\d+ refused the connection/.test(line));
+    assert.match(lines[at + 1] ?? '', /^ {18}The host answers/);
+    assert.match(lines[at + 2] ?? '', /^ {16}→ Is sshd running/);
+    assert.match(plain.stdout, /\nserver {2}sftp .*\n {2}✓ name +127\.0\.0\.1( {2}\d+ ms)?\n/);
+    assert.match(plain.stdout, /\n1 of 2 need attention: gone \(tcp\)\n$/);
+
+    const terminal = await onTerminal(home, 70, ['check', 'gone', 'server', '--idle=1s']);
+    assert.ok(terminal.includes('\u001b[31m✗') && terminal.includes('\u001b[32m✓'), terminal);
+    const shown = stripVTControlCharacters(terminal).split(/[\r\n]+/);
+    // Fingerprints are not broken.
+    for (const line of shown) assert.ok(line.length <= 70 || /SHA256/.test(line), line);
+    assert.ok(shown.some((line) => /^ {2}· idle limit .*connections sit idle/.test(line)));
+    assert.ok(!shown.some((line) => /^ {2}✓ idle limit .*sit idle/.test(line)), 'what went on is wiped');
+  });
+
+  test('takes what stands after --idle as a name, unless it is a duration', async () => {
+    await using home = await makeHome();
+    await home.endpoints({ 'try-out': { type: 'sandbox' } });
+    const name = await home.ferry(['check', '--idle', 'try-in']);
+    assert.equal(name.code, 2);
+    assert.match(name.stderr, /no job or endpoint try-in/);
+    const measured = await home.ferry(['check', '--idle', '500ms', 'try-out', '--json']);
+    assert.equal(measured.code, 0, measured.stderr);
+    assert.match(String(measured.lines().at(-1)?.saw), /still there after 0\.5 s/);
+  });
 });
+
+/** What a person sees of it on a terminal so wide. */
+async function onTerminal(home: Home, columns: number, args: readonly string[]): Promise<string> {
+  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+  const command = `stty cols ${columns}; exec '${process.execPath}' '${main}' ${args.join(' ')}`;
+  const env = {
+    ...process.env,
+    FERRY_JOBS: join(home.path, 'jobs'),
+    FERRY_DATA: home.dataFolder,
+    TERM: 'xterm-256color',
+  };
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let shown = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+  });
+  await once(terminal, 'close');
+  return shown;
+}
