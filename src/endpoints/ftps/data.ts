@@ -11,8 +11,9 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { hostPort } from '../../roads/road.ts';
-import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
+import type { Fault } from '../../sync/errors.ts';
 import { type Shown, tlsFault } from './connect-faults.ts';
+import { cutFault, lateFault, stalledFault, unopenedFault } from './data-faults.ts';
 import { shownBy, type Trust } from './tls.ts';
 
 /** Bytes given to the system and not yet taken by it. */
@@ -224,7 +225,9 @@ export class Data {
     if (!this.#isReady) {
       const { name, expected, ownCa } = trust;
       const trouble = { name, of: 'data connection', expected, ownCa, shown: this.#shown };
-      this.#failure ??= this.#connected ? tlsFault(error, trouble) : this.#unreachable(error);
+      this.#failure ??= this.#connected
+        ? tlsFault(error, trouble)
+        : unopenedFault(trust.name, this.#where(), this.port, error);
       this.#ready.reject(this.#failure);
       this.#socket.destroy();
     } else if (!(error instanceof Error) || error.message !== 'closed by the server' || this.#unfinished()) {
@@ -240,19 +243,7 @@ export class Data {
   }
 
   #lost(error: unknown): Fault {
-    if (error instanceof Fault) return error;
-    return new Fault('unreachable', `the data connection to ${this.#where()} was lost: ${messageOf(error)}`, {
-      code: codeOf(error) ?? 'ECONNRESET',
-      cause: error,
-    });
-  }
-
-  #unreachable(error: unknown): Fault {
-    if (error instanceof Fault) return error;
-    const { trust } = this.#options;
-    const code = codeOf(error) ?? 'ECONNECT';
-    const what = code === 'ECONNREFUSED' ? 'was refused' : `failed: ${messageOf(error)}`;
-    return blockedFault(trust.name, this.#where(), what, this.port, error);
+    return cutFault(this.#where(), error);
   }
 
   #where(): string {
@@ -275,17 +266,9 @@ export class Data {
 
   #late(ms: number): void {
     const { trust } = this.#options;
-    const seconds = Math.round(ms / 1000);
     const fault = this.#connected
-      ? new Fault(
-          'unreachable',
-          `the data connection to ${this.#where()} made no progress for ${seconds} s`,
-          {
-            code: 'ETIMEDOUT',
-            advice: 'Something on the way dropped it without a word, or the server hangs.',
-          },
-        )
-      : blockedFault(trust.name, this.#where(), `did not open within ${seconds} s`, this.port, undefined);
+      ? stalledFault(this.#where(), ms)
+      : lateFault(trust.name, this.#where(), this.port, ms);
     this.#failure ??= fault;
     this.#socket.destroy();
     this.#fail(fault);
@@ -304,15 +287,4 @@ export class Data {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#socket.destroyed) throw this.#lost(new Error('closed'));
   }
-}
-
-/** The login worked, but the port of the data connection cannot be reached. */
-function blockedFault(name: string, where: string, what: string, port: number, cause: unknown): Fault {
-  return new Fault('unreachable', `${name}: the login works, but the data connection to ${where} ${what}`, {
-    code: 'DATA_PORT_BLOCKED',
-    cause,
-    advice:
-      `Firewalls, security groups and load balancers must let the passive ports of the server through as well as the control port; it named ${port}. ` +
-      'AWS Transfer Family uses 8192-8200; vsftpd says pasv_min_port and pasv_max_port; ProFTPD says PassivePorts.',
-  });
 }

@@ -6,25 +6,22 @@
  * asks for the size: that decides, instead of sending everything again.
  */
 
-import { createHash, hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
-import { type Receipt, SMALL_BYTES, type SourceReader } from '../endpoint.ts';
+import type { Receipt, SourceReader } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import { holds } from './digest.ts';
-import { folderFault, sizeFault } from './faults.ts';
-import { attributeCommands, attributesSet, changedFault, type Job, tempPath } from './job.ts';
+import { sizeFault } from './faults.ts';
+import { attributeCommands, attributesSet, type Job, tempPath } from './job.ts';
 import type { Facts } from './listing.ts';
 import { look, sizeBy, sizeOf } from './look.ts';
 import { publish, removeIfThere } from './publish.ts';
 import type { Reply } from './reply.ts';
 import { note, resumable, resumePoint } from './resume.ts';
-import { candidate } from './taken.ts';
+import { findTarget, SourceDigest } from './target.ts';
 import { upload } from './upload.ts';
 
-/** Names tried under `conflict: rename`. */
-const MOST_NAMES = 10_000;
 /** After a lost reply a server may still be at work on what it got: asked for its size so often, so far apart. */
 const SIZE_TRIES = 6;
 const SIZE_EVERY_MS = 1_000;
@@ -49,21 +46,21 @@ interface Settled {
   readonly replies: Promise<readonly Reply[]>;
 }
 
-/** Where a file may go, or that it is there already. */
 type Target = { readonly path: FilePath } | { readonly receipt: Receipt };
 
 class Sending implements AsyncDisposable {
   readonly #job: Job;
   readonly #reader: SourceReader;
+  readonly #digest: SourceDigest;
   #connection: Connection;
   /** The connection is one of its own, made after the first was lost. */
   #own = false;
-  #sha256: string | undefined;
 
   constructor(connection: Connection, job: Job, reader: SourceReader) {
     this.#connection = connection;
     this.#job = job;
     this.#reader = reader;
+    this.#digest = new SourceDigest(job, reader);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -123,66 +120,12 @@ class Sending implements AsyncDisposable {
     return 'receipt' in target ? target.receipt : undefined;
   }
 
-  /** Under `replace` without looking; else the first name that is free. */
+  /** Where it goes, or that it is there already. */
   async #target(): Promise<Target> {
-    const { path, options, sizeBytes } = this.#job;
-    const { name } = this.#connection;
-    if (options.conflict === 'replace') return { path };
-    for (let n = 0; n < MOST_NAMES; n += 1) {
-      throwIfAborted(options.signal);
-      const next = candidate(path, n);
-      const there = await look(this.#connection, next);
-      if (there === undefined) return { path: next };
-      if (there.kind === 'file' && there.sizeBytes === sizeBytes && (await this.#sameContent(next))) {
-        const receipt = this.#receipt(next, await this.#digest());
-        return { receipt: { ...receipt, verified: 'checksum', alreadyThere: true } };
-      }
-      if (options.conflict === 'skip') {
-        throw new Fault('skipped', `${name} has another ${printable(path)}; left alone (conflict: skip)`, {
-          code: 'EEXIST',
-        });
-      }
-      if (options.conflict === 'fail') {
-        if (there.kind === 'folder') throw folderFault(path, name, undefined);
-        throw new Fault('permanent', `${name} has another ${printable(path)} already`, {
-          code: 'EEXIST',
-          advice:
-            'Remove or rename the file there, or set conflict to replace, skip or rename; then ferry retry.',
-        });
-      }
-    }
-    throw new Fault('permanent', `${name}: ${MOST_NAMES} names like ${printable(path)} are taken`, {
-      code: 'EEXIST',
-    });
-  }
-
-  async #sameContent(path: FilePath): Promise<boolean> {
-    const content = { path, bytes: this.#job.sizeBytes, whole: true, sha256: await this.#digest() };
-    try {
-      return await holds(this.#connection, content, this.#job.options.signal);
-    } catch (error) {
-      if (!(error instanceof Fault) || error.kind !== 'permanent') throw error;
-      return false; // it may not be read: as good as another
-    }
-  }
-
-  /** Of the source, read for that alone. */
-  async #digest(): Promise<string> {
-    const { sizeBytes, options } = this.#job;
-    if (this.#sha256 === undefined && sizeBytes <= SMALL_BYTES) {
-      this.#sha256 = hash('sha256', await this.#reader.readAll(options.signal));
-    }
-    if (this.#sha256 === undefined) {
-      const sum = createHash('sha256');
-      let bytes = 0;
-      for await (const chunk of this.#reader.read(0, sizeBytes, options.signal)) {
-        sum.update(chunk);
-        bytes += chunk.length;
-      }
-      if (bytes !== sizeBytes) throw changedFault(this.#job, 'became shorter');
-      this.#sha256 = sum.digest('hex');
-    }
-    return this.#sha256;
+    const found = await findTarget(this.#connection, this.#job, this.#digest);
+    if ('path' in found) return found;
+    const receipt = this.#receipt(found.there, await this.#digest.sha256());
+    return { receipt: { ...receipt, verified: 'checksum', alreadyThere: true } };
   }
 
   async #toTemp(temp: FilePath): Promise<Stored> {
