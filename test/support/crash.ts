@@ -52,6 +52,11 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
     largest: site.largestBytes ?? LARGEST,
     signal: dropping.signal,
   });
+  await using stack = new AsyncDisposableStack(); // also when something fails meanwhile
+  stack.defer(async () => {
+    dropping.abort();
+    await drops;
+  });
   for (let kill = 0; kill < kills; kill += 1) {
     const worker = home.start(['start'], env);
     await untilKill(worker, kill);
@@ -60,8 +65,7 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
     assert.equal(ended.signal, 'SIGKILL', `the worker ended by itself: ${ended.stderr}`);
     if (kill % 10 === 9) await redis.empty();
   }
-  dropping.abort();
-  await drops;
+  await stack.disposeAsync();
   const attempts = (await home.ferry(['history', '--json', '--attempts'])).stdout;
   assert.match(attempts, /"state":"delivered"/, 'the kills left no time for any delivery');
   assert.match(attempts, /"outcome":"interrupted"/, 'no kill came while a file was being sent');
@@ -100,8 +104,15 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
 async function untilKill(worker: Running, kill: number): Promise<void> {
   const event = [undefined, 'sending', 'delivered', 'sending'][kill % 4];
   if (event === undefined) return void (await sleep(randomInt(200, 3_000)));
-  const happened = (): boolean => worker.output().includes(`"event":"${event}"`);
-  await until(`a file that is ${event}`, happened, { timeoutMs: 60_000, everyMs: 5 });
+  const happened = (): boolean => {
+    if (worker.child.exitCode !== null) throw new Error('the worker ended by itself');
+    return worker.output().includes(`"event":"${event}"`);
+  };
+  try {
+    await until(`a file that is ${event}`, happened, { timeoutMs: 60_000, everyMs: 5 });
+  } catch (cause) {
+    throw new Error(`no file was ${event}; the worker said: ${worker.output().slice(-4_000)}`, { cause });
+  }
   await sleep(randomInt(0, 60));
 }
 
