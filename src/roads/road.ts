@@ -31,3 +31,12 @@ export function hostPort(host: string, port: number): string {
 export function abortFault(signal: AbortSignal): Fault {
   return signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done');
 }
+
+/** The value of a promise that belongs to somebody else, or the abort. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(abortFault(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -188,6 +188,30 @@ describe('the road through a proxy', () => {
     }
   });
 
+  test('tells what a SOCKS proxy forbids from what it cannot do', async () => {
+    const cases = [
+      [
+        2,
+        'PROXY_FORBIDDEN',
+        'rejected',
+        /does not let us go to server\.example:22: not allowed by its rules/,
+      ],
+      [3, 'PROXY_TARGET', 'unreachable', /could not reach server\.example:22: network unreachable/],
+      [99, 'PROXY_TARGET', 'unreachable', /reply 99/],
+    ] as const;
+    for (const [reply, code, kind, says] of cases) {
+      await using proxy = await farSide((socket) => {
+        socket.once('data', () => {
+          socket.write(Buffer.of(5, 0));
+          socket.once('data', () => socket.end(Buffer.of(5, reply, 0, 1, 0, 0, 0, 0, 0, 0)));
+        });
+      });
+      const fault = await failure(road(`socks5://127.0.0.1:${proxy.port}`).open(calm));
+      assert.deepEqual([fault.code, fault.kind], [code, kind]);
+      assert.match(fault.message, says);
+    }
+  });
+
   test('gives a SOCKS proxy every kind of address in its form', async () => {
     const asked: string[] = [];
     await using proxy = await farSide((socket) => {

@@ -65,12 +65,3 @@ export async function stopped(link: Link, work: Promise<unknown>): Promise<void>
   await Promise.race([ended, gaveUp]);
   clearInterval(timer);
 }
-
-/** The value of a promise that belongs to somebody else, or the abort. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortFault(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}

@@ -1,9 +1,8 @@
 /** The connection to a jump host, shared by all who go through it: opened with the first, closed after the last. */
 
 import type { Hop } from '../../roads/jump.ts';
-import type { Passed } from '../../roads/road.ts';
+import { type Passed, unlessAborted } from '../../roads/road.ts';
 import { throwIfAborted } from '../../sync/errors.ts';
-import { unlessAborted } from './bounded.ts';
 import type { Link } from './link.ts';
 
 export class SharedHop {

@@ -1,8 +1,8 @@
 /** What every operation on a live session needs: the wire, what this server can do, and what was learned of it. */
 
+import { unlessAborted } from '../../roads/road.ts';
 import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
-import { unlessAborted } from './bounded.ts';
 import { diskFullFault, fileFault, readOnlyFault, STATUS, statusOf } from './faults.ts';
 import { Folders } from './folders.ts';
 import type { HostKey } from './hostkeys.ts';

@@ -7,7 +7,7 @@
 
 import type { Duplex } from 'node:stream';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { abortFault, type Passed, type Road } from '../road.ts';
+import { abortFault, type Passed, type Road, unlessAborted } from '../road.ts';
 import { type Aws, type AwsSettings, type Env, openAws } from './client.ts';
 import { endpointNameOf, privateAddressOf } from './ec2.ts';
 import { awsFault } from './faults.ts';
@@ -154,12 +154,4 @@ async function toEndpoint(
         'This host must reach it on port 443 (HTTPS): look at the firewall; through a proxy, set `proxy`.',
     });
   }
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortFault(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
