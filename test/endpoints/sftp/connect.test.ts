@@ -113,7 +113,8 @@ describe('a connect that cannot succeed says why', () => {
     await using whole = await sftp(entryFor(sshd, { port: proxy.port })).connect(calm.signal);
     assert.equal(whole.broken, undefined);
     const bytes = proxy.counts.bytesDown;
-    for (const share of [0.01, 0.2, 0.5, 0.75, 0.85, 0.93, 0.97]) {
+    // Last come the answers by which the round trip is measured, without which a session works all the same.
+    for (const share of [0.01, 0.2, 0.5, 0.75, 0.85]) {
       proxy.setTrouble({ blackHole: { afterBytes: Math.floor(bytes * share), direction: 'down' } });
       const entry = entryFor(sshd, { port: proxy.port, connectTimeout: '700ms' });
       const fault = await within(15_000, 'the connect', rejection(sftp(entry).connect(calm.signal)));
