@@ -39,6 +39,7 @@ const CONFIG: Settings = {
   'memstore device bytes': 8 * 1024 ** 3,
   'osd class load list': '*',
   'osd class default list': '*',
+  'osd class update on start': false,
   'osd op num shards': 2,
   'ms bind ipv6': false,
   'log to stderr': true,

@@ -7,6 +7,7 @@
 
 import { execFile } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Daemon, saidIn, startCluster } from './ceph.ts';
 import { temporaryFolder } from './files.ts';
@@ -29,8 +30,14 @@ const GATEWAY: Readonly<Record<string, string | number | boolean>> = {
   'rgw run sync thread': false,
   'rgw dynamic resharding': false,
 };
-/** Several daemons, on ports that were free a moment ago. */
-const MOST_ATTEMPTS = 3;
+/**
+ * Several daemons, on ports that were free a moment ago; and an OSD that asks before it has the monitor's map is refused
+ * ("wrong fsid") and ends at once, on a busy machine several times in a row.
+ */
+const MOST_ATTEMPTS = 10;
+/** After so long no new attempt is made. */
+const ENOUGH_MS = 240_000;
+const PAUSE_MS = 500;
 const READY_MS = 90_000;
 
 export interface S3User {
@@ -55,8 +62,10 @@ export interface S3Server extends AsyncDisposable {
 /** @throws Error with the daemons' own words when they do not start */
 export async function startS3Server(): Promise<S3Server> {
   const failures: unknown[] = [];
-  while (failures.length < MOST_ATTEMPTS) {
+  const sinceMs = performance.now();
+  while (failures.length < MOST_ATTEMPTS && performance.now() - sinceMs < ENOUGH_MS) {
     try {
+      await sleep(failures.length * PAUSE_MS);
       return await tryStart();
     } catch (error) {
       failures.push(error);
