@@ -1,7 +1,7 @@
 /** What happens to a remote source once it was delivered: removed, or moved to an archive, exactly that version. */
 
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, printable } from '../../sync/names.ts';
+import { candidate, type FilePath, printable } from '../../sync/names.ts';
 import type { CallOptions, FileVersion } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import { replyFault, saysMissing } from './faults.ts';
@@ -10,7 +10,6 @@ import { look, lookAtLink } from './look.ts';
 import { rename } from './publish.ts';
 import { isGood } from './reply.ts';
 import { otherFault, sameAs, vanishedFault } from './source.ts';
-import { candidate } from './taken.ts';
 
 const MOST_NAMES = 10_000;
 

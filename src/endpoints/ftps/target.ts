@@ -2,14 +2,13 @@
 
 import { createHash, hash } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, printable } from '../../sync/names.ts';
+import { candidate, type FilePath, printable } from '../../sync/names.ts';
 import { SMALL_BYTES, type SourceReader } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import { holds } from './digest.ts';
 import { folderFault } from './faults.ts';
 import { changedFault, type Job } from './job.ts';
 import { look } from './look.ts';
-import { candidate } from './taken.ts';
 
 /** Names tried under `conflict: rename`. */
 const MOST_NAMES = 10_000;

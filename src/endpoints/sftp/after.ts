@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, folderOf, printable } from '../../sync/names.ts';
+import { candidate, type FilePath, folderOf, printable } from '../../sync/names.ts';
 import type { CallOptions, Entry, FileVersion } from '../endpoint.ts';
 import { fileFault, STATUS, statusOf } from './faults.ts';
 import { isFile } from './kinds.ts';
@@ -11,7 +11,6 @@ import { lookAt } from './publish.ts';
 import type { Remote } from './remote.ts';
 import { send } from './send.ts';
 import { otherFault, sameAs, sourceOf, vanishedFault } from './source.ts';
-import { candidate } from './taken.ts';
 
 const MOST_NAMES = 10_000;
 

@@ -2,13 +2,12 @@
 
 import { hash } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, printable } from '../../sync/names.ts';
+import { candidate, type FilePath, printable } from '../../sync/names.ts';
 import { type Receipt, SMALL_BYTES, type SourceReader } from '../endpoint.ts';
 import { holds } from './digest.ts';
 import { hashSource, type Job } from './job.ts';
 import { isFile } from './kinds.ts';
 import { lookAt } from './publish.ts';
-import { candidate } from './taken.ts';
 
 /** Names tried under `conflict: rename`. */
 const MOST_NAMES = 10_000;
