@@ -24,6 +24,8 @@ const MOST_FRAME_BYTES = 65_000;
 const MOST_BODY_BYTES = 4_096;
 /** RFC 6455, section 7.4.1. */
 const NORMAL = 1000;
+/** How long a closing handshake may take, before the tunnel is given up without it. */
+const LONGEST_CLOSE_MS = 2_000;
 
 /** @param socket connected to the endpoint, before TLS; it is destroyed when this fails. @throws Fault */
 export async function tunnelOver(socket: Duplex, options: TunnelOptions): Promise<Duplex> {
@@ -63,6 +65,7 @@ class Tunnel extends Duplex {
   readonly #socket: Duplex;
   readonly #sinceMs = performance.now();
   #spoke = false;
+  #ending: NodeJS.Timeout | undefined;
 
   constructor(ws: WebSocket, socket: Duplex, options: TunnelOptions) {
     super({ allowHalfOpen: false });
@@ -95,6 +98,7 @@ class Tunnel extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearTimeout(this.#ending);
     this.#ws.terminate();
     this.#socket.destroy();
     done(error);
@@ -104,9 +108,17 @@ class Tunnel extends Duplex {
     for (let at = 0; at < bytes.length; at += MOST_FRAME_BYTES) {
       const piece = bytes.subarray(at, at + MOST_FRAME_BYTES);
       const last = at + MOST_FRAME_BYTES >= bytes.length;
-      this.#ws.send(piece, { binary: true }, last ? (error) => done(error ?? null) : undefined);
+      this.#ws.send(piece, { binary: true }, (error) => {
+        if (error) this.#endSoon();
+        else if (last) done();
+      });
     }
     if (bytes.length === 0) done();
+  }
+
+  /** A send that fails knows not why: the close that is on its way does, and ends this tunnel with it. */
+  #endSoon(): void {
+    this.#ending ??= setTimeout(() => this.#ws.terminate(), LONGEST_CLOSE_MS);
   }
 
   #closed(code: number, reason: string, { name, instance, longestMs }: TunnelOptions): void {

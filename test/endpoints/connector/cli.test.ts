@@ -78,8 +78,11 @@ test('start that is killed while AWS is at work asks after the transfer at the n
   await until('it to be asked after', () => api.callsOf('ListFileTransferResults').length > asked, {
     timeoutMs: 60_000,
   });
-  const status = (await site.ferry(['status', '--json'], env)).lines();
-  assert.equal(status[0]?.sending, 0, 'no place at work is held meanwhile');
+  await until(
+    'no place at work to be held, but for the moment of asking',
+    async () => (await site.ferry(['status', '--json'], env)).lines()[0]?.sending === 0,
+    { timeoutMs: 60_000 },
+  );
   await worker.stop('SIGKILL');
   const next = await site.worker(env);
   api.release();
