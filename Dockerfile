@@ -27,14 +27,15 @@ FROM ${NODE}
 ENV NODE_ENV=production FERRY_JOBS=/ferry/jobs FERRY_DATA=/ferry/data
 # Whatever user the container runs as may write its data; a volume put here starts out the same.
 RUN mkdir -p /ferry/jobs /ferry/outbox /ferry/data && chmod 1777 /ferry/data \
- && printf '#!/bin/sh\nexec node /app/dist/cli/main.js "$@"\n' > /usr/local/bin/ferry && chmod 755 /usr/local/bin/ferry
+ && printf '#!/bin/sh\nexec node /app/src/install/ferry.cjs "$@"\n' > /usr/local/bin/ferry && chmod 755 /usr/local/bin/ferry
 COPY --from=modules /app/node_modules /app/node_modules
 COPY --from=compile /app/dist /app/dist
+COPY src/install /app/src/install
 COPY package.json LICENSE /app/
 WORKDIR /ferry
 USER node
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["node", "-e", \
   "const at = process.env.FERRY_HTTP || '127.0.0.1:8080'; at === 'off' || fetch(`http://127.0.0.1:${at.split(':').pop()}/healthz/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/dist/cli/main.js"]
+ENTRYPOINT ["node", "/app/src/install/ferry.cjs"]
 CMD ["start"]

@@ -1,13 +1,13 @@
-/** endpoints.yaml as entries: each parsed by its kind's own schema, with the files and jump hosts that it names looked after. */
+/** endpoints.yaml as entries: each parsed by its kind's own schema, with the files and endpoints that it names looked after. */
 
 import type { z } from 'zod';
 import type { EndpointEntry } from './config.ts';
 import { fingerprintOf, hashOf } from './fingerprint.ts';
-import { brokenRoads, hopsOf } from './hops.ts';
 import type { Schemas } from './kind-schemas.ts';
 import { checkName } from './name.ts';
 import { checkFiles } from './named-files.ts';
 import { didYouMean } from './nearest.ts';
+import { allNeeds, brokenNeeds, type Need, type Needs, needsOf } from './needs.ts';
 import { asItIsWritten, parse } from './parse.ts';
 import { folderEndpoint } from './places.ts';
 import { type Finding, type Findings, listOf } from './problems.ts';
@@ -47,18 +47,17 @@ export async function readEntries(yaml: YamlFile, options: EntriesOptions): Prom
   const valid = new Map<string, EndpointEntry>();
   for (const [name, { entry }] of read) if (entry !== undefined) valid.set(name, entry);
   for (const { line } of yaml.problems) valid.delete(nameAtLine(yaml, written, line) ?? '');
-  const vias = new Map([...read].map(([name, { via }]) => [name, via]));
+  const needs = new Map([...read].map(([name, entry]) => [name, entry.needs]));
   const isValid = (name: string): boolean => valid.has(name);
-  const roads = brokenRoads({ names, vias, kindOf: (name) => kindIn(data, name), valid: isValid }).map(
-    ({ name, ...finding }) => {
-      valid.delete(name);
-      return placed(name, asItIsWritten(finding, read.get(name)?.references ?? []), read.get(name)?.filledBy);
-    },
-  );
+  const kindOf = (name: string): string | undefined => kindIn(data, name);
+  const unmet = brokenNeeds({ names, needs, kindOf, valid: isValid }).map(({ name, ...finding }) => {
+    valid.delete(name);
+    return placed(name, asItIsWritten(finding, read.get(name)?.references ?? []), read.get(name)?.filledBy);
+  });
   return {
-    valid: withHops(valid, vias),
+    valid: withNeeds(valid, needs),
     broken: new Set(names.filter((name) => !valid.has(name))),
-    problems: [...allOf(read, 'problems'), ...roads],
+    problems: [...allOf(read, 'problems'), ...unmet],
     warnings: allOf(read, 'warnings'),
     files: [...read.values()].flatMap(({ files }) => files),
   };
@@ -70,24 +69,23 @@ function allOf(read: ReadonlyMap<string, ReadEntry>, what: 'problems' | 'warning
   );
 }
 
-/** An endpoint changes with the jump hosts on its way. */
-function withHops(
+/** An endpoint changes with those that it needs. */
+function withNeeds(
   entries: ReadonlyMap<string, EndpointEntry>,
-  vias: ReadonlyMap<string, readonly string[]>,
+  needs: Needs,
 ): ReadonlyMap<string, EndpointEntry> {
   const whole = [...entries].map(([name, entry]): readonly [string, EndpointEntry] => {
-    const hops = hopsOf(name, vias).map((hop) => entries.get(hop)?.fingerprint);
-    return [
-      name,
-      hops.length === 0 ? entry : { ...entry, fingerprint: hashOf([entry.fingerprint, ...hops].join()) },
-    ];
+    const others = allNeeds(name, needs).map((other) => entries.get(other)?.fingerprint);
+    const fingerprint =
+      others.length === 0 ? entry.fingerprint : hashOf([entry.fingerprint, ...others].join());
+    return [name, { ...entry, fingerprint }];
   });
   return new Map(whole);
 }
 
 interface ReadEntry extends Findings {
   readonly entry: EndpointEntry | undefined;
-  readonly via: readonly string[];
+  readonly needs: readonly Need[];
   readonly references: readonly Reference[];
   /** Of a jump host that came with an entry: that entry and its setting, where its problems belong. */
   readonly filledBy?: readonly [entry: string, setting: string];
@@ -100,7 +98,7 @@ async function readEntry(
   options: EntriesOptions,
 ): Promise<ReadEntry & { readonly hops: ReadonlyMap<string, ReadEntry> }> {
   const hops = new Map<string, ReadEntry>();
-  const nothing = { entry: undefined, via: [], references: [], warnings: [], files: [], hops };
+  const nothing = { entry: undefined, needs: [], references: [], warnings: [], files: [], hops };
   const badName = checkName(name, 'an endpoint');
   const problems: Finding[] = badName === undefined ? [] : [{ path: [], on: 'key', ...badName }];
   const found = findKind(raw, options.schemas);
@@ -118,7 +116,7 @@ async function readEntry(
       ...parsed.findings.filter((finding) => !resolved.problems.some((at) => isBelow(finding, at))),
     );
   const read = {
-    via: viaOf(filled.data),
+    needs: needsOf(filled.data),
     hops,
     references: resolved.references,
     problems,
@@ -135,7 +133,7 @@ async function readEntry(
     const made = await parse(found.schema, data, resolved.references);
     hops.set(hop, {
       entry: made.ok ? { name: hop, settings: made.value, ...common } : undefined,
-      via: viaOf(data),
+      needs: needsOf(data),
       references: resolved.references,
       problems: made.ok ? [] : made.findings,
       warnings: [],
@@ -199,12 +197,6 @@ function nameAtLine(yaml: YamlFile, names: readonly string[], line: number): str
 function kindIn(data: unknown, name: string): string | undefined {
   const entry = isPlainObject(data) && Object.hasOwn(data, name) ? data[name] : undefined;
   return isPlainObject(entry) && typeof entry.type === 'string' ? entry.type : undefined;
-}
-
-function viaOf(data: unknown): readonly string[] {
-  if (!isPlainObject(data)) return [];
-  const via = Array.isArray(data.via) ? data.via : [data.via];
-  return via.filter((name) => typeof name === 'string');
 }
 
 function underName(name: string, { path, on, message, remedy }: Finding): Finding {

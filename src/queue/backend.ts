@@ -1,7 +1,7 @@
 /** What carries the queues: a shared Redis, a private one, or the memory of this process. They may all forget. */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Job, Queue, Worker } from 'bullmq';
 import { codeOf, messageOf, throwIfAborted } from '../sync/errors.ts';
@@ -87,9 +87,18 @@ export async function openBackend(options: BackendOptions): Promise<Backend> {
 async function folderId(folder: string): Promise<string> {
   const file = join(folder, 'id');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // Whoever comes first names it.
-  await writeFile(file, randomBytes(8).toString('hex'), { flag: 'wx' }).catch((error: unknown) => {
+  const found = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return undefined;
+  });
+  if (found !== undefined && found.trim() !== '') return found.trim();
+  if (found !== undefined) await rm(file, { force: true }); // a machine that went down over it can leave it empty
+  const own = `${file}.${process.pid}`;
+  await writeFile(own, randomBytes(8).toString('hex'), { flush: true });
+  // Whoever comes first names it; nobody sees a part of the name.
+  await link(own, file).catch((error: unknown) => {
     if (codeOf(error) !== 'EEXIST') throw error;
   });
+  await rm(own);
   return (await readFile(file, 'utf8')).trim();
 }
