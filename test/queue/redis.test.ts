@@ -1,8 +1,10 @@
 /** A shared Redis: which ones are refused and how, and what becomes of deliveries when it goes away or is emptied. */
 
 import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLedger } from '../../src/ledger/sqlite.ts';
@@ -108,6 +110,25 @@ describe('a Redis is refused', () => {
     });
     await using after = await openTestBackend('redis', { dataFolder: home.folder, redisUrl: redis.url });
     assert.deepEqual([second.health().ok, after.health().ok], [true, true]);
+  });
+
+  test('when the names of both data folders were lost in a crash', async () => {
+    await using redis = await startRedis();
+    await using home = await makeHome();
+    await using other = await makeHome();
+    for (const { folder } of [home, other]) {
+      await mkdir(join(folder, 'queue'), { recursive: true });
+      await writeFile(join(folder, 'queue', 'id'), '');
+    }
+    await using first = await openTestBackend('redis', { dataFolder: home.folder, redisUrl: redis.url });
+    await assert.rejects(
+      openTestBackend('redis', { dataFolder: other.folder, redisUrl: redis.url }),
+      (error) => error instanceof Fault && error.code === 'REDIS_SHARED',
+    );
+    assert.equal(first.health().ok, true);
+    const named = await readFile(join(home.folder, 'queue', 'id'), 'utf8');
+    assert.match(named, /^[0-9a-f]{16}$/);
+    assert.deepEqual(await readdir(join(home.folder, 'queue')), ['id']);
   });
 });
 
