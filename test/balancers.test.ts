@@ -94,25 +94,30 @@ describe('over balancers that forget after a few seconds', { concurrency: true }
     const balancers = [nlb, clb, firewall];
     // idleTimeout is left at its default, far above what these balancers do; a third of timeout, the longest time
     // between keep-alives, is more than they wait, too.
-    const timeoutMs = 5 * LIMIT_MS;
+    const timeoutMs = 9 * LIMIT_MS;
     await using lines = await linesOver(balancers, { network, entry: { timeout: `${timeoutMs}ms` } });
     const each = (work: (job: number) => Promise<unknown>): Promise<unknown> =>
       Promise.all(balancers.keys().map(work));
     await each((job) => lines.drop('before', 10_000, job));
     await each(async (job) => assert.equal(await lines.arrived('before', 10_000, { job }), 1));
     const before = logins(...targets);
-    await sleep(PAST_LIMIT_MS);
-    const sinceMs = performance.now();
-    await each((job) => lines.drop('after', 10_000, job));
-    await each(async (job) => assert.equal(await lines.arrived('after', 10_000, { job }), 1));
-    const tookMs = performance.now() - sinceMs;
-    for (const balancer of balancers)
-      assert.ok((await balancer.forgotten()) > 0, 'the session was forgotten');
+    // A keep-alive that falls early into a pause keeps a flow known: the next pause has none.
+    let pauses = 0;
+    let counts: readonly number[] = balancers.map(() => 0);
+    for (; counts.some((count) => count === 0); pauses += 1) {
+      assert.ok(pauses < 4, `sessions that were forgotten, of each balancer: ${counts.join()}`);
+      await sleep(PAST_LIMIT_MS);
+      const sinceMs = performance.now();
+      await each((job) => lines.drop(`after-${pauses}`, 10_000, job));
+      await each(async (job) => assert.equal(await lines.arrived(`after-${pauses}`, 10_000, { job }), 1));
+      const tookMs = performance.now() - sinceMs;
+      assert.ok(tookMs < timeoutMs * 1.25 + SLACK_MS, `where nobody answers it took ${tookMs} ms`);
+      counts = await Promise.all(balancers.map((balancer) => balancer.forgotten()));
+    }
     assert.ok(logins(...targets) >= before + 3, 'new sessions were made');
-    assert.ok(tookMs < timeoutMs * 1.25 + SLACK_MS, `where nobody answers it took ${tookMs} ms`);
     note(
       t,
-      'NLB, CLB, NLB behind a firewall that eats its RST: 3 sessions forgotten, 6 files, 1 attempt each',
+      `NLB, CLB, NLB behind a firewall that eats its RST: 3 sessions forgotten, ${3 + 3 * pauses} files, 1 attempt each`,
     );
   });
 
