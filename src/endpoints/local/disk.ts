@@ -45,7 +45,17 @@ export function native(path: FilePath): string | Buffer {
   return isUtf8(path) ? path : toBytes(path);
 }
 
-export class Disk implements Disposable {
+/** What is called for a file that is read. */
+export interface FileCalls {
+  open(path: FilePath, flags: number): Promise<number>;
+  close(fd: number): Promise<void>;
+  fstat(fd: number): Promise<fs.Stats>;
+  lstat(path: FilePath): Promise<fs.Stats>;
+  /** As many bytes as there are, up to `length`. @param buffer of that length, to read into */
+  read(fd: number, length: number, position: number, buffer?: Buffer): Promise<Buffer>;
+}
+
+export class Disk implements FileCalls, Disposable {
   /** Set once the disk has stopped answering, or its root is gone. */
   broken: Fault | undefined;
   /** When each call that is under way is late. */

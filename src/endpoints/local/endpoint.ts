@@ -31,10 +31,11 @@ import { list } from './list.ts';
 import { Mounts } from './mount.ts';
 import { type PartContext, partOf, remove } from './part.ts';
 import { probe } from './probe.ts';
+import { Prompt } from './prompt.ts';
 import { Root } from './root.ts';
 import { send } from './send.ts';
 import type { LocalSettings } from './settings.ts';
-import { sourceOf } from './source.ts';
+import { type SourceContext, sourceOf } from './source.ts';
 
 const CAPABILITIES: Capabilities = {
   atomicRename: true,
@@ -80,6 +81,7 @@ class LocalSession implements Session {
   readonly #aside: Aside;
   readonly #mounts: Mounts;
   readonly #parts: PartContext;
+  readonly #reading: SourceContext;
 
   constructor(disk: Disk, root: Root) {
     this.#disk = disk;
@@ -87,6 +89,7 @@ class LocalSession implements Session {
     this.#aside = new Aside(disk, root, Date.now);
     this.#mounts = new Mounts(disk, root);
     this.#parts = { disk, root, folders: new FolderSync(disk) };
+    this.#reading = { disk, root, prompt: new Prompt(disk) };
   }
 
   get broken() {
@@ -143,7 +146,7 @@ class LocalSession implements Session {
   }
 
   source(path: FilePath, version: FileVersion): SourceFile {
-    return sourceOf(this.#disk, this.#root, path, version);
+    return sourceOf(this.#reading, path, version);
   }
 
   async remove(path: FilePath, version: FileVersion, options: CallOptions): Promise<void> {

@@ -3,42 +3,70 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, printable } from '../../sync/names.ts';
+import { type FilePath, folderOf, printable } from '../../sync/names.ts';
 import { CHUNK_BYTES, type FileVersion, type SourceFile, type SourceReader } from '../endpoint.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, FileCalls } from './disk.ts';
 import { isVersion } from './entry.ts';
 import { changed, isMissing, vanished } from './faults.ts';
+import type { Prompt } from './prompt.ts';
 import type { Root } from './root.ts';
 
 /** Chunks read ahead of whoever takes them. */
 const AHEAD = 3;
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-export function sourceOf(disk: Disk, root: Root, path: FilePath, version: FileVersion): SourceFile {
+export interface SourceContext {
+  readonly disk: Disk;
+  readonly root: Root;
+  readonly prompt: Prompt;
+}
+
+export function sourceOf(context: SourceContext, path: FilePath, version: FileVersion): SourceFile {
   return {
     path,
     version,
     near: true,
-    open: (signal) => disk.bounded(signal, () => open(disk, root, path, version)),
+    open: (signal) => open(context, path, version, signal),
   };
 }
 
-async function open(disk: Disk, root: Root, path: FilePath, version: FileVersion): Promise<SourceReader> {
+async function open(
+  context: SourceContext,
+  path: FilePath,
+  version: FileVersion,
+  signal: AbortSignal,
+): Promise<SourceReader> {
+  const { prompt, root } = context;
   const at = root.at(path);
+  const folder = folderOf(at);
+  const opening = prompt.within(folder, signal, (calls) => openBy(calls, context, at, path, version));
+  const learning = prompt.learn(folder);
+  const opened = await opening;
+  await learning;
+  return readerOf(context, path, version, opened);
+}
+
+async function openBy(
+  calls: FileCalls,
+  { disk, root }: SourceContext,
+  at: FilePath,
+  path: FilePath,
+  version: FileVersion,
+): Promise<Opened> {
   let fd: number;
   try {
-    fd = await disk.open(at, FLAGS);
+    fd = await calls.open(at, FLAGS);
   } catch (error) {
     if (!isMissing(error)) throw sourceFault(disk, error, path);
     await root.assertThere();
     throw vanished(path, error);
   }
   try {
-    const opened = await disk.fstat(fd);
+    const opened = await calls.fstat(fd);
     if (!isVersion(opened, version)) throw changed(path);
-    return readerOf(disk, root, path, version, { fd, ctimeMs: opened.ctimeMs });
+    return { fd, ctimeMs: opened.ctimeMs };
   } catch (error) {
-    await disk.close(fd);
+    await calls.close(fd);
     throw sourceFault(disk, error, path);
   }
 }
@@ -50,17 +78,18 @@ interface Opened {
 }
 
 function readerOf(
-  disk: Disk,
-  root: Root,
+  { disk, root, prompt }: SourceContext,
   path: FilePath,
   version: FileVersion,
   { fd, ctimeMs }: Opened,
 ): SourceReader {
+  const at = root.at(path);
+  const folder = folderOf(at);
   const spare: Buffer[] = [];
-  const readExactly = async (start: number, end: number): Promise<Buffer> => {
+  const readExactly = async (start: number, end: number, calls: FileCalls): Promise<Buffer> => {
     const length = end - start;
     try {
-      const bytes = await disk.read(fd, length, start, length === CHUNK_BYTES ? spare.pop() : undefined);
+      const bytes = await calls.read(fd, length, start, length === CHUNK_BYTES ? spare.pop() : undefined);
       if (bytes.length < length) throw changed(path);
       return bytes;
     } catch (error) {
@@ -71,10 +100,10 @@ function readerOf(
   // Reads under way; the file is closed when they are done.
   let underWay = 0;
   let whenIdle: (() => void) | undefined;
-  const tracked = async (start: number, end: number): Promise<Buffer> => {
+  const tracked = async (start: number, end: number, calls: FileCalls = disk): Promise<Buffer> => {
     underWay += 1;
     try {
-      return await readExactly(start, end);
+      return await readExactly(start, end, calls);
     } finally {
       underWay -= 1;
       if (underWay === 0) whenIdle?.();
@@ -84,9 +113,9 @@ function readerOf(
   let seenMs = ctimeMs;
   /** While the file is open no other can get its inode: the name's own version says it all. Resolves to its ctime. */
   const lookAgain = (signal: AbortSignal): Promise<number> =>
-    disk.bounded(signal, async () => {
+    prompt.within(folder, signal, async (calls) => {
       try {
-        const now = await disk.lstat(root.at(path));
+        const now = await calls.lstat(at);
         if (!isVersion(now, version)) throw changed(path);
         return now.ctimeMs;
       } catch (error) {
@@ -103,7 +132,7 @@ function readerOf(
       whenIdle = resolve;
       await promise;
     }
-    await disk.close(fd);
+    await prompt.calls(folder).close(fd);
   };
 
   return {
@@ -111,7 +140,7 @@ function readerOf(
     giveBack: (chunk) => {
       if (chunk.length === CHUNK_BYTES && spare.length < AHEAD) spare.push(chunk);
     },
-    readAll: (signal) => disk.bounded(signal, () => tracked(0, version.sizeBytes)),
+    readAll: (signal) => prompt.within(folder, signal, (calls) => tracked(0, version.sizeBytes, calls)),
     recheck: async (signal, sent) => {
       for (;;) {
         const nowMs = await lookAgain(signal);
