@@ -1,6 +1,6 @@
 /** A control connection that is logged in, with what the server can do, and the data connections beside it. */
 
-import type { TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import type { Control } from './control.ts';
@@ -11,6 +11,9 @@ import { epsvPort, isGood, pasvPort, type Reply } from './reply.ts';
 import type { FtpsSettings } from './settings.ts';
 import { plainAddress, type Trust } from './tls.ts';
 import type { Memory, Traits } from './traits.ts';
+
+/** Servers forget a session after some minutes at the earliest (OpenSSL: 5 with TLS 1.2, 120 with 1.3): a newer one is taken well before. */
+const FRESH_MS = 60_000;
 
 export interface ConnectionParts {
   readonly name: string;
@@ -35,8 +38,12 @@ export class Connection implements AsyncDisposable {
   proven = false;
   readonly #secured: TLSSocket;
   readonly #trust: Trust;
+  readonly #address: string;
+  /** For data connections. */
+  #tls: ConnectionOptions | undefined;
   /** The newest session ticket: some servers take each only once. */
   #session: Buffer | undefined;
+  #sessionAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ConnectionParts) {
     this.name = parts.name;
@@ -47,9 +54,8 @@ export class Connection implements AsyncDisposable {
     this.home = parts.home;
     this.#secured = parts.secured;
     this.#trust = parts.trust;
-    this.#secured.on('session', (session) => {
-      this.#session = session;
-    });
+    this.#address = plainAddress(parts.secured);
+    this.#secured.on('session', this.#keep);
   }
 
   get broken(): Fault | undefined {
@@ -94,22 +100,28 @@ export class Connection implements AsyncDisposable {
 
   /** @param resume false: as a client would that does not resume the session */
   dial(port: number, resume = true): Data {
-    const { settings } = this;
+    const { settings, traits } = this;
+    this.#tls ??= this.#trust.options(this.#address, this.#secured);
     const session = this.#session ?? this.#secured.getSession();
+    const fresh = traits.ticketsLast && performance.now() - this.#sessionAtMs < FRESH_MS;
     return new Data({
-      host: plainAddress(this.#secured),
+      host: this.#address,
       port,
       bindAddress: settings.bindAddress,
       trust: this.#trust,
-      control: this.#secured,
+      tls: this.#tls,
       session: resume ? session : undefined,
-      onSession: (ticket) => {
-        this.#session = ticket;
-      },
+      onSession: fresh ? undefined : this.#keep,
+      mayPublish: traits.commitsAtClose,
       connectMs: settings.connectTimeout,
       timeoutMs: settings.timeout,
     });
   }
+
+  readonly #keep = (session: Buffer): void => {
+    this.#session = session;
+    this.#sessionAtMs = performance.now();
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.control.close();

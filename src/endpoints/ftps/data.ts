@@ -9,7 +9,7 @@
  */
 
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { hostPort } from '../../roads/road.ts';
 import type { Fault } from '../../sync/errors.ts';
 import { type Shown, tlsFault } from './connect-faults.ts';
@@ -29,11 +29,14 @@ export interface DialOptions {
   readonly port: number;
   readonly bindAddress: string | undefined;
   readonly trust: Trust;
-  /** The control connection. */
-  readonly control: TLSSocket;
+  /** With the certificates and the name that count; see `Trust.options`. */
+  readonly tls: ConnectionOptions;
   /** To resume; undefined: a new session, as a client would that does not resume. */
   readonly session: Buffer | undefined;
-  readonly onSession: (session: Buffer) => void;
+  /** Told of each session that the server offers; undefined: nobody asks, which saves putting it into bytes. */
+  readonly onSession: ((session: Buffer) => void) | undefined;
+  /** `upload` may be told that its end publishes the file. */
+  readonly mayPublish: boolean;
   /** For TCP and TLS. */
   readonly connectMs: number;
   /** Without progress for so long, it is given up. */
@@ -46,7 +49,8 @@ export class Data {
   /** Resolves when it is closed, well or not. */
   readonly closed: Promise<void>;
   readonly #options: DialOptions;
-  readonly #raw: Socket;
+  /** The connection below TLS, where something may have to be written past it. */
+  readonly #raw: Socket | undefined;
   readonly #socket: TLSSocket;
   readonly #ready = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
@@ -67,14 +71,14 @@ export class Data {
     this.ready = this.#ready.promise;
     this.closed = this.#closed.promise;
     this.ready.catch(() => undefined); // it may fail before anybody asks
-    const { host, port, bindAddress, trust, control, session } = options;
+    const { host, port, bindAddress, session, mayPublish } = options;
     const local = bindAddress === undefined ? {} : { localAddress: bindAddress };
-    this.#raw = connectTcp({ host, port, noDelay: true, autoSelectFamily: false, ...local });
-    this.#socket = connectTls({
-      socket: this.#raw,
-      ...trust.options(host, control),
-      ...(session === undefined ? {} : { session }),
-    });
+    const way = { host, port, autoSelectFamily: false, ...local };
+    const tls = { ...options.tls, ...(session === undefined ? {} : { session }) };
+    // TLS on a socket of its own costs a fifth less than on one that is made before.
+    this.#raw = mayPublish ? connectTcp(way) : undefined;
+    this.#socket = connectTls(this.#raw === undefined ? { ...tls, ...way } : { ...tls, socket: this.#raw });
+    (this.#raw ?? this.#socket).setNoDelay(true);
     this.#listen();
     this.#allow(options.connectMs);
   }
@@ -172,7 +176,7 @@ export class Data {
   reset(): void {
     if (this.#failure === undefined && this.#uploads !== undefined && this.#isReady) {
       const onItsWay = this.#given > this.#taken;
-      if (this.#uploads === 'publishes') this.#raw.write(NO_RECORD);
+      if (this.#uploads === 'publishes') this.#raw?.write(NO_RECORD);
       else if (onItsWay) this.#socket.destroy();
       else this.#socket.end();
       this.#allow(NOTICE_MS);
@@ -191,16 +195,16 @@ export class Data {
   #listen(): void {
     const { trust, onSession } = this.#options;
     const { name, expected, ownCa } = trust;
-    this.#raw.once('connect', () => {
+    (this.#raw ?? this.#socket).once('connect', () => {
       this.#connected = true;
     });
-    this.#raw.on('error', (error) => this.#fail(error));
+    this.#raw?.on('error', (error) => this.#fail(error));
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.once('close', () => {
       this.#fail(new Error('closed by the server'));
       this.#closed.resolve();
     });
-    this.#socket.on('session', onSession);
+    if (onSession !== undefined) this.#socket.on('session', onSession);
     this.#socket.prependOnceListener('secure', () => {
       if (!this.#socket.isSessionReused()) this.#shown = shownBy(this.#socket);
     });

@@ -13,6 +13,7 @@ import {
   type ConnectionOptions,
   connect,
   createSecureContext,
+  DEFAULT_CIPHERS,
   type DetailedPeerCertificate,
   type SecureContext,
   type TLSSocket,
@@ -20,6 +21,12 @@ import {
 import { Fault, messageOf } from '../../sync/errors.ts';
 import { type Shown, tlsFault } from './connect-faults.ts';
 import type { FtpsSettings } from './settings.ts';
+
+/** AES-128 first, as Node has it for TLS 1.2 alone: with SHA-256 in place of SHA-384 each handshake costs less. */
+const FIRST_CIPHER = 'TLS_AES_128_GCM_SHA256';
+const CIPHERS = [FIRST_CIPHER, ...DEFAULT_CIPHERS.split(':').filter((name) => name !== FIRST_CIPHER)].join(
+  ':',
+);
 
 export class Trust {
   readonly name: string;
@@ -78,6 +85,7 @@ export class Trust {
     const groups = [group, 'X25519', 'P-256', 'P-384'].filter((name, at) => at === 0 || name !== group);
     const context = createSecureContext({
       minVersion: 'TLSv1.2',
+      ciphers: CIPHERS,
       ...(this.#maxVersion === undefined ? {} : { maxVersion: this.#maxVersion }),
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
       ...(group === '' ? {} : { ecdhCurve: groups.join(':') }),

@@ -24,6 +24,8 @@ export interface Traits {
   readonly telnet: NameRules['telnet'];
   /** Known to look at no command before the transfer that is under way has ended (ProFTPD answers at once, and refuses). */
   readonly inOrder: boolean;
+  /** Known to take a session ticket more than once. */
+  readonly ticketsLast: boolean;
 }
 
 /** Servers that lose commands which they get before they asked for them (lftp's list). */
@@ -70,6 +72,7 @@ export function traitsOf(settings: FtpsSettings, { greeting, system, features }:
     replaces: posix,
     byteNames: posix,
     inOrder: vsftpd,
+    ticketsLast: vsftpd,
     telnet: vsftpd ? 'plain' : /ProFTPD/.test(greeting) ? 'double' : 'never',
   };
 }
