@@ -122,8 +122,8 @@ function largeBody({ job, reader, start, before }: UploadOptions): Body {
       for await (const chunk of reader.read(start, job.sizeBytes, signal)) {
         at += chunk.length;
         if (at > job.sizeBytes) throw changedFault(job, 'became longer');
-        sum.update(chunk);
-        await data.write(chunk);
+        sum.update(chunk); // while the one before is on its way
+        await data.write(chunk, () => reader.giveBack?.(chunk));
         progress(start + data.written);
       }
       if (at < job.sizeBytes) throw changedFault(job, 'became shorter');
