@@ -156,11 +156,10 @@ test('what is slipped in behind the answer to AUTH TLS is not taken for an answe
 test('the control connection is kept alive by probes of the system, at the time that was set', async () => {
   await using session = await ftps(entryFor(server, certificates, { keepAlive: '45s' })).connect(calm.signal);
   const { readFile } = await import('node:fs/promises');
-  const { localPort } = session.connection.control.socket;
-  const hex = (localPort ?? 0).toString(16).toUpperCase().padStart(4, '0');
-  const line = (await readFile('/proc/net/tcp', 'utf8'))
-    .split('\n')
-    .find((each) => each.includes(`:${hex} `) && each.split(':')[2]?.startsWith(hex));
+  const { localPort, remotePort } = session.connection.control.socket;
+  const hex = (port = 0): string => port.toString(16).toUpperCase().padStart(4, '0');
+  const both = new RegExp(`:${hex(localPort)} [0-9A-F]+:${hex(remotePort)} `); // one alone may be in TIME_WAIT too
+  const line = (await readFile('/proc/net/tcp', 'utf8')).split('\n').find((each) => both.test(each));
   assert.ok(line, 'the connection is in the list of the system');
   const [timer, when] = (line.trim().split(/\s+/)[5] ?? '').split(':');
   assert.equal(timer, '02', 'a keep-alive timer runs');
