@@ -49,17 +49,40 @@ export function receiptOf(
   };
 }
 
-/** SHA-256 of the whole source, lower-case hex. */
-export async function digestOf({ reader, source, sizeBytes, options }: Job): Promise<string> {
-  const hash = createHash('sha256');
+/** SHA-256 of a source. */
+export interface Digests {
+  /** Lower-case hex. */
+  readonly whole: string;
+  /** Base64, of each part of `partBytes`, in order. */
+  readonly parts: readonly string[];
+}
+
+/** Reads the whole source. @throws Fault */
+export async function digestsOf(
+  { reader, source, sizeBytes, options }: Job,
+  partBytes: number,
+): Promise<Digests> {
+  const whole = createHash('sha256');
+  const parts: string[] = [];
+  let part = createHash('sha256');
   let bytes = 0;
   for await (const chunk of reader.read(0, sizeBytes, options.signal)) {
     throwIfAborted(options.signal);
-    hash.update(chunk);
-    bytes += chunk.length;
+    whole.update(chunk);
+    for (let at = 0; at < chunk.length; ) {
+      const taken = chunk.subarray(at, at + partBytes - (bytes % partBytes));
+      part.update(taken);
+      at += taken.length;
+      bytes += taken.length;
+      if (bytes % partBytes !== 0) continue;
+      parts.push(part.digest('base64'));
+      part = createHash('sha256');
+    }
+    reader.giveBack?.(chunk);
   }
   if (bytes !== sizeBytes) throw sourceChanged(source.path);
-  return hash.digest('hex');
+  if (bytes % partBytes !== 0) parts.push(part.digest('base64'));
+  return { whole: whole.digest('hex'), parts };
 }
 
 export function sourceChanged(path: FilePath): Fault {

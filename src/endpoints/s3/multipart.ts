@@ -10,13 +10,13 @@ import { createHash } from 'node:crypto';
 import { codeOf, Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import type { Receipt } from '../endpoint.ts';
-import { digestOf, type Job, receiptOf, type Stored, sourceChanged } from './job.ts';
+import { type Digests, digestsOf, type Job, receiptOf, type Stored, sourceChanged } from './job.ts';
 import { noteText, parseNote } from './note.ts';
 import { bareTag, lookAt } from './objects.ts';
 import { PartSender, type SentParts } from './parts.ts';
 import { prove } from './proof.ts';
 import { type Condition, type Content, namesFor, whenTaken, write } from './taken.ts';
-import { abandon, openUpload, type Upload } from './uploads.ts';
+import { abandon, openUpload, partBytesFor, type Upload } from './uploads.ts';
 
 /** A name that is taken again and again while the parts are sent. */
 const MOST_RACES = 3;
@@ -31,6 +31,7 @@ class PartedSend {
   readonly #job: Job;
   /** Of the source, once it is known. */
   #sha256: string | undefined;
+  #digests: Digests | undefined;
 
   constructor(job: Job) {
     this.#job = job;
@@ -60,8 +61,8 @@ class PartedSend {
 
   async #send(target: FilePath): Promise<Receipt | 'taken'> {
     const { source, reader, options } = this.#job;
-    const upload = await openUpload(this.#job, target, async () =>
-      source.near === true ? await this.#digest() : undefined,
+    const upload = await openUpload(this.#job, target, async (partBytes) =>
+      source.near === true ? await this.#digestsFor(partBytes) : undefined,
     );
     const sender = new PartSender(this.#job, target, upload);
     let stored: Stored | 'taken';
@@ -132,15 +133,24 @@ class PartedSend {
       md5: async () => {
         const hash = createHash('md5');
         const { reader, sizeBytes, options } = this.#job;
-        for await (const chunk of reader.read(0, sizeBytes, options.signal)) hash.update(chunk);
+        for await (const chunk of reader.read(0, sizeBytes, options.signal)) {
+          hash.update(chunk);
+          reader.giveBack?.(chunk);
+        }
         return hash.digest('hex');
       },
     };
   }
 
   async #digest(): Promise<string> {
-    this.#sha256 ??= await digestOf(this.#job);
+    const { bucket, sizeBytes } = this.#job;
+    this.#sha256 ??= (await this.#digestsFor(partBytesFor(sizeBytes, bucket.settings.partSize))).whole;
     return this.#sha256;
+  }
+
+  async #digestsFor(partBytes: number): Promise<Digests> {
+    this.#digests ??= await digestsOf(this.#job, partBytes);
+    return this.#digests;
   }
 
   /** The file is there: what an earlier attempt had begun is for nothing. */

@@ -2,9 +2,12 @@
  * Sends the parts of an upload: the source is read once, in order, and several parts are on their way at once.
  *
  * A part that S3 has from an earlier attempt is not sent again when its checksum, or its MD5, is that of the source.
+ *
+ * Where the source was read before, to tell the upload its SHA-256, the parts are signed as what they were then. That
+ * they still are is seen by the server, and by another thread here while they are on their way.
  */
 
-import { createHash, type Hash, hash } from 'node:crypto';
+import { createHash, type Hash, hash, subtle } from 'node:crypto';
 import type { CompletedPart, Part } from '@aws-sdk/client-s3';
 import { throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
@@ -24,11 +27,11 @@ export interface SentParts extends Sent {
 /** A part being filled, and then sent. */
 interface Piece {
   readonly number: number;
-  readonly buffer: Buffer;
+  readonly buffer: Buffer<ArrayBuffer>;
   readonly length: number;
   filled: number;
-  /** SHA-256 of what is filled. */
-  readonly hash: Hash;
+  /** SHA-256 of what is filled; undefined where it is known. */
+  readonly hash: Hash | undefined;
   readonly room: Disposable;
 }
 
@@ -50,7 +53,7 @@ export class PartSender {
   readonly #signal: AbortSignal;
   readonly #done = new Map<number, Done>();
   readonly #running = new Set<Promise<void>>();
-  readonly #spare: Buffer[] = [];
+  readonly #spare: Buffer<ArrayBuffer>[] = [];
   #confirmed = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -69,9 +72,10 @@ export class PartSender {
 
   /** Resolves when all are there. When one fails the others are given up. @throws Fault */
   async run(): Promise<SentParts> {
+    const { digests } = this.#upload;
     const whole = createHash('sha256');
     try {
-      await this.#read((chunk) => whole.update(chunk));
+      await this.#read((chunk) => digests ?? whole.update(chunk));
       await Promise.all(this.#running);
       if (this.#failure !== undefined) throw this.#failure.error;
     } catch (error) {
@@ -82,7 +86,7 @@ export class PartSender {
       throwIfAborted(this.#job.options.signal);
       throw this.#failure.error;
     }
-    return this.#result(whole.digest('hex'));
+    return this.#result(digests?.whole ?? whole.digest('hex'));
   }
 
   async #read(seen: (chunk: Buffer) => void): Promise<void> {
@@ -95,7 +99,7 @@ export class PartSender {
         if (bytes === sizeBytes) throw sourceChanged(source.path);
         piece ??= await this.#begin(bytes);
         const copied = chunk.copy(piece.buffer, piece.filled, at, at + piece.length - piece.filled);
-        piece.hash.update(chunk.subarray(at, at + copied));
+        piece.hash?.update(chunk.subarray(at, at + copied));
         piece.filled += copied;
         at += copied;
         bytes += copied;
@@ -104,6 +108,7 @@ export class PartSender {
           piece = undefined;
         }
       }
+      reader.giveBack?.(chunk);
     }
     piece?.room[Symbol.dispose]();
     if (bytes !== sizeBytes) throw sourceChanged(source.path);
@@ -117,7 +122,8 @@ export class PartSender {
     await this.#lanes.take(this.#signal);
     const room = await bucket.memory.bodies.take(length, this.#signal);
     const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(Math.min(partBytes, sizeBytes));
-    return { number: start / partBytes + 1, buffer, length, filled: 0, hash: createHash('sha256'), room };
+    const hash = this.#upload.digests === undefined ? createHash('sha256') : undefined;
+    return { number: start / partBytes + 1, buffer, length, filled: 0, hash, room };
   }
 
   #dispatch(piece: Piece): void {
@@ -138,12 +144,18 @@ export class PartSender {
 
   async #deliver({ number, buffer, length, hash }: Piece): Promise<void> {
     const body = buffer.subarray(0, length);
-    const sha256 = hash.digest('base64');
+    const sha256 = hash?.digest('base64') ?? this.#upload.digests?.parts[number - 1] ?? '';
     const there = this.#upload.have.get(number);
-    const done =
-      (there === undefined ? undefined : known(there, body, sha256)) ??
-      (await this.#send(number, body, sha256));
-    this.#done.set(number, done);
+    const before = there === undefined ? undefined : known(there, body, sha256);
+    const [done, same] = await Promise.allSettled([
+      before ?? this.#send(number, body, sha256),
+      hash !== undefined || isOf(body, sha256),
+    ]);
+    if (same.status === 'rejected') throw same.reason;
+    // The server's words for it would be those for damage on the way.
+    if (!same.value) throw sourceChanged(this.#job.source.path);
+    if (done.status === 'rejected') throw done.reason;
+    this.#done.set(number, done.value);
     // Nobody else looks into it any more.
     this.#spare.push(buffer);
     this.#confirmed += length;
@@ -184,6 +196,11 @@ export class PartSender {
       tag: () => tagOf(done.map(([, part]) => part)),
     };
   }
+}
+
+/** In another thread. @param sha256 base64 */
+async function isOf(body: Buffer<ArrayBuffer>, sha256: string): Promise<boolean> {
+  return Buffer.from(await subtle.digest('SHA-256', body)).toString('base64') === sha256;
 }
 
 /** The part of an earlier attempt, when it is the same. */

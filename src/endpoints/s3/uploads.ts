@@ -11,7 +11,7 @@ import { codeOf } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { answerOf } from './answer.ts';
 import type { Bucket } from './bucket.ts';
-import { type Job, metadataOf } from './job.ts';
+import { type Digests, type Job, metadataOf } from './job.ts';
 import { isAbout, type Note, noteText, parseNote } from './note.ts';
 
 /** S3 takes no more. */
@@ -24,13 +24,18 @@ export interface Upload {
   readonly note: Note & { readonly uploadId: string };
   /** What S3 has already, by part number. */
   readonly have: ReadonlyMap<number, Part>;
+  /** Of the source, as the upload was told of it when it was started. */
+  readonly digests?: Digests;
 }
 
-/** Goes on with the upload of an earlier attempt, where that can be, or starts one. */
+/**
+ * Goes on with the upload of an earlier attempt, where that can be, or starts one.
+ * @param digest asked when one is started, with the size of its parts
+ */
 export async function openUpload(
   job: Job,
   target: FilePath,
-  digest: () => Promise<string | undefined>,
+  digest: (partBytes: number) => Promise<Digests | undefined>,
 ): Promise<Upload> {
   const { bucket, source, options } = job;
   const { Key } = bucket.at(target);
@@ -40,12 +45,14 @@ export async function openUpload(
     if (resumed !== undefined) return resumed;
     await abandon(bucket, before, options.signal);
   }
-  const sha256 = await digest();
+  const partBytes = partBytesFor(job.sizeBytes, bucket.settings.partSize);
+  const digests = await digest(partBytes);
+  const sha256 = digests?.whole;
   const intent: Note = {
     s3: 1,
     key: Key,
     startedMs: bucket.memory.now(),
-    partBytes: partBytesFor(job.sizeBytes, bucket.settings.partSize),
+    partBytes,
     parts: 0,
     version: source.version,
     ...(sha256 === undefined ? {} : { sha256 }),
@@ -54,7 +61,7 @@ export async function openUpload(
   const note = { ...intent, uploadId: await start(job, target, sha256) };
   bucket.memory.uploads.add(note.uploadId);
   await options.checkpoint(noteText(note));
-  return { note, have: new Map() };
+  return { note, have: new Map(), ...(digests === undefined ? {} : { digests }) };
 }
 
 /** A whole number of MiB, so that no file has more parts than S3 takes. */
