@@ -82,7 +82,7 @@ async function held(lines: Lines): Promise<{ readonly descriptors: number; reado
 }
 
 test(`${CYCLES} troubles at random: every file arrives once and whole, and nothing grows`, {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async (t) => {
   await using network = await privateNetwork({ limitSeconds: LIMIT_S });
   await using stack = new AsyncDisposableStack();

@@ -247,10 +247,10 @@ describe('two targets behind one name', () => {
       const before = [one, other].map((server) => server.log().length);
       await line.drop('big', sizeBytes);
       await underWay(line);
-      const at = [one, other].findIndex((server, n) =>
-        server.log().slice(before[n]).includes('Accepted publickey'),
-      );
-      const [leaves = one, stays = other] = at === 1 ? [other, one] : [one, other];
+      const isUsed = (n: number): boolean =>
+        [one, other][n]?.log().slice(before[n]).includes('Accepted publickey') === true;
+      await until('one of them to tell of the login', () => isUsed(0) || isUsed(1));
+      const [leaves, stays] = isUsed(0) ? [one, other] : [other, one];
       await balancer.toTargets([stays]);
       await leaves.stop();
       assert.equal(await line.arrived('big', sizeBytes), 1);

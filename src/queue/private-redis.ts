@@ -36,6 +36,7 @@ const SOCKET = 's';
 const MAX_SOCKET_BYTES = 100;
 const START_MS = 10_000;
 const STOP_MS = 2_000;
+const LAST_WORDS_MS = 1_000;
 const MAX_RESTART_MS = 5_000;
 /** A folder without a socket that is older than this is nobody's. */
 const STALE_MS = 60_000;
@@ -151,21 +152,25 @@ class Server implements PrivateRedis {
     child.on('error', (error) => {
       said += messageOf(error);
     });
-    await this.#listening(child, () => said);
+    // What it said last may be read after its end; but something may hold its pipes open.
+    const exit = once(child, 'exit').then(() => sleep(LAST_WORDS_MS, undefined, { ref: false }));
+    const silent = Promise.race([once(child, 'close'), exit]).catch(() => undefined);
+    await this.#listening(child, () => said, silent);
     this.#failures = 0;
     child.once('exit', () => {
       // Had only the guard died, its server would still be there.
       child.stdin.destroy();
-      void this.#died(lastLine(said));
+      void silent.then(() => this.#died(lastLine(said)));
     });
   }
 
-  async #listening(child: ChildProcess, said: () => string): Promise<void> {
+  async #listening(child: ChildProcess, said: () => string, silent: Promise<unknown>): Promise<void> {
     const deadline = Date.now() + START_MS;
     for (;;) {
       throwIfAborted(this.#options.signal);
       if (await answers(this.socket)) return;
       const ended = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+      if (ended) await silent;
       if (ended || Date.now() > deadline)
         throw new Fault('unreachable', `${this.#options.program} did not start: ${lastLine(said())}`, {
           code: 'REDIS_START',

@@ -157,8 +157,9 @@ class RedisBackend implements Backend {
     if (this.#closing !== undefined || adding.status !== 'ready') return;
     try {
       const key = holderKey(this.#prefix);
-      const holder = await adding.get(key);
-      await adding.set(key, this.#identity, 'PX', HOLDER_TTL_MS);
+      // In one step: of two looks at the same time, only one finds that it was emptied.
+      const holder = await adding.getset(key, this.#identity);
+      await adding.pexpire(key, HOLDER_TTL_MS);
       if (this.#trouble !== undefined) {
         this.#trouble = undefined;
         this.#options.report(`${this.describe} answers again`, true);

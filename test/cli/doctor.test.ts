@@ -85,9 +85,9 @@ describe('the doctor', () => {
     const dropped = undo.use(await hangingPort());
     const mute = await portOf(createServer());
     const of = await check({
-      dropped: endpointOf(server, { port: dropped.port, connectTimeout: '1s' }),
+      dropped: endpointOf(server, { port: dropped.port, connectTimeout: '4s' }),
       refused: endpointOf(server, { port: await freePort() }),
-      mute: endpointOf(server, { port: mute, connectTimeout: '1s' }),
+      mute: endpointOf(server, { port: mute, connectTimeout: '4s' }),
     });
     broken(of('dropped').last, 'tcp', /did not answer within/, /security group.*route/, /security group/);
     broken(of('refused').last, 'tcp', /refused/, /nothing listens/, /sshd/);

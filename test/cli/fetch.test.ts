@@ -93,7 +93,7 @@ describe('ferry run fetches', () => {
     await using home = made;
     await writeAged(join(out, 'old'), 'old', 60 * MINUTE);
     await writeAged(join(out, 'minutes'), 'minutes', 5 * MINUTE);
-    const ended = await home.ferry(['run', 'fetch', '--json', '--timeout', '8s']);
+    const ended = await home.ferry(['run', 'fetch', '--json', '--timeout', '15s']);
     assert.equal(ended.code, 3, 'it waits for the other');
     const { delivered, skipped } = ended.lines()[0] ?? {};
     assert.deepEqual({ delivered, skipped }, { delivered: 1, skipped: 1 });
@@ -101,7 +101,7 @@ describe('ferry run fetches', () => {
   });
 
   test('nothing that grows, where the clock of the server is behind; and does not wait for ever', async () => {
-    const { home: made, out, inbox } = await fetching('behind', { settle: '800ms', after: 'delete' });
+    const { home: made, out, inbox } = await fetching('behind', { settle: '2500ms', after: 'delete' });
     await using home = made;
     const path = join(out, 'log');
     let content = '';
@@ -138,7 +138,7 @@ describe('ferry run fetches', () => {
     await writeFile(join(out, 'f'), 'x');
     const running = home.start(['run', 'fetch']);
     await until('it to connect', () => proxy.counts.accepted > 0);
-    const ended = await within(20_000, 'the end', running.stop());
+    const ended = await within(60_000, 'the end', running.stop());
     assert.equal(ended.code, 130, ended.stderr);
     await assertNoLeftovers(home.path);
   });

@@ -86,8 +86,8 @@ Host inner
     const ended = await home.ferry(['run', 'out'], env);
     assert.equal(ended.code, 0, ended.stderr);
     assert.equal(await readFile(join(target.folder, 'in/file.txt'), 'utf8'), 'through two jump hosts');
-    assert.match(outer.log(), /Accepted publickey/);
-    assert.match(inner.log(), /Accepted publickey/);
+    for (const sshd of [outer, inner])
+      await until('the login to be told', () => sshd.log().includes('Accepted publickey'));
   });
 
   test('is walked by check, its jump hosts named as they are in the file', async () => {

@@ -51,7 +51,7 @@ describe('ferry start', () => {
     await home.endpoints({ server: endpointOf(server) });
     await home.job('drop', { ...JOB, from: './outbox', to: { endpoint: 'server', path: inbox } });
     const worker = await home.worker();
-    assert.match(worker.output(), /drop files into .*outbox/);
+    await until('the folder to be told', () => /drop files into .*outbox/.test(worker.output()));
 
     await writeFile(join(home.outbox, 'written'), 'w');
     await writeFile(join(home.path, 'aside'), 'r');
@@ -209,6 +209,7 @@ describe('ferry start', () => {
     await writeFile(join(home.outbox, 'f'), 'x');
     assert.equal((await home.ferry(['run', 'drop', '--json'])).code, 0);
     await arrives(join(home.path, 'there', 'in'), 'f', 'x');
+    await receiptOf(home, 'f');
     const rows = (await home.ferry(['history', '--json'])).lines();
     assert.deepEqual(
       rows.map((row) => row.state),

@@ -101,10 +101,10 @@ describe('while a file is on its way', () => {
     }));
 
   test('--timeout ends a run with exit code 3, and the file is due', () =>
-    withStuck('timeout', ['run', 'drop', '--json', '--timeout', '10s'], async ({ home, running }) => {
+    withStuck('timeout', ['run', 'drop', '--json', '--timeout', '15s'], async ({ home, running }) => {
       const ended = await within(60_000, 'the end', running.ended);
       assert.equal(ended.code, 3, ended.stderr);
-      assert.match(ended.stderr, /the time was up \(--timeout 10s\); what is left stays due/);
+      assert.match(ended.stderr, /the time was up \(--timeout 15s\); what is left stays due/);
       assert.equal(await stateOf(home), 'due');
     }));
 });

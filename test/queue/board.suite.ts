@@ -90,7 +90,7 @@ export function boardSuite({ backend }: OnBackend): void {
       async () => held?.moveToCompleted(undefined, 'another-token', false),
       /Lock mismatch|Missing lock/,
     );
-    await held?.moveToDelayed(Date.now() + 50, 'a-token');
+    await held?.moveToDelayed(Date.now() + 1_000, 'a-token');
     assert.equal(await held?.getState(), 'delayed');
     await until(
       'its time to come',

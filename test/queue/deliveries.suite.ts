@@ -207,7 +207,7 @@ export function deliveriesSuite({ backend }: OnBackend): void {
         if (delivery.note === undefined) {
           await ledger.checkpoint(delivery.id, 'transfer-1');
           begun += 1;
-          return { state: 'pending', checkAfterMs: 500 };
+          return { state: 'pending', checkAfterMs: 2_000 };
         }
         if (asked === 0) begunBeforeAsked = begun;
         asked += 1;

@@ -81,7 +81,7 @@ export interface Home extends AsyncDisposable {
 
 export async function makeHome(): Promise<Home> {
   const folder = await mkdtemp(join(tmpdir(), 'ferry-queue-'));
-  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
 export interface Rig extends AsyncDisposable {

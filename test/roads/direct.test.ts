@@ -3,16 +3,17 @@ import { once } from 'node:events';
 import { createServer, isIP, type LookupFunction } from 'node:net';
 import { describe, test } from 'node:test';
 import { type DirectOptions, directRoad } from '../../src/roads/direct.ts';
-import { hostPort } from '../../src/roads/road.ts';
+import { hostPort, type Passed } from '../../src/roads/road.ts';
 import { Fault } from '../../src/sync/errors.ts';
 import { hangingPort } from '../support/hanging-port.ts';
+import { freePort } from '../support/ports.ts';
 import { within } from '../support/until.ts';
 
 const calm = new AbortController().signal;
 const options = { host: '127.0.0.1', timeoutMs: 5_000, keepAliveMs: 15_000 };
 
 async function helloServer(host: string) {
-  const server = createServer((socket) => socket.end('hello')).listen(0, host);
+  const server = createServer((socket) => socket.end('hello')).listen(await freePort(), host);
   await once(server, 'listening');
   const address = server.address();
   assert.ok(typeof address === 'object' && address !== null);
@@ -30,6 +31,7 @@ async function said(
   addresses: readonly string[],
   port: number,
   more: Partial<DirectOptions> = {},
+  passed?: Passed,
 ): Promise<string> {
   const lookup: LookupFunction = (_, { all, family }, answer) => {
     const found = addresses.map((address) => ({ address, family: isIP(address) }));
@@ -40,7 +42,7 @@ async function said(
     else answer(null, first.address, first.family);
   };
   const road = directRoad({ ...options, timeoutMs: 20_000, host: 'name.example', port, lookup, ...more });
-  return String(Buffer.concat(await Array.fromAsync(await road.open(calm))));
+  return String(Buffer.concat(await Array.fromAsync(await road.open(calm, passed))));
 }
 
 describe('the direct road', () => {
@@ -71,7 +73,10 @@ describe('the direct road', () => {
         'where the first is silent',
       );
       const from = { bindAddress: alive };
-      assert.equal(await within(2_000, 'the connect', said(both, port, from)), 'hello', 'of one family only');
+      const tried: string[] = [];
+      const note: Passed = (step, what) => void tried.push(`${step}: ${what}`);
+      assert.equal(await within(20_000, 'the connect', said(both, port, from, note)), 'hello');
+      assert.ok(tried.length > 0 && !tried.join().includes(dead), `of one family only: ${tried.join()}`);
       await assert.rejects(said([dead], port, from), /has no IPv. address to reach from/);
     }
   });
@@ -91,7 +96,7 @@ describe('the direct road', () => {
     await using port = await hangingPort();
     const road = directRoad({ ...options, port: port.port, timeoutMs: 300 });
     const fault = await within(
-      5_000,
+      30_000,
       'the connect',
       road.open(calm).catch((error: unknown) => error),
     );

@@ -39,7 +39,7 @@ function road(proxy: string, timeoutMs = 10_000, host = 'server.example') {
 
 async function failure(opening: Promise<unknown>): Promise<Fault> {
   const error = await within(
-    15_000,
+    30_000,
     'the fault',
     opening.catch((reason: unknown) => reason),
   );
@@ -131,7 +131,7 @@ describe('the road through a proxy', () => {
     await using proxy = await farSide((socket) => socket.resume());
     for (const scheme of ['http', 'socks5']) {
       const url = `${scheme}://u:secret@127.0.0.1:${proxy.port}`;
-      const silent = await failure(road(url, 300).open(calm));
+      const silent = await failure(road(url, 1_500).open(calm));
       assert.deepEqual([silent.kind, silent.code], ['unreachable', 'PROXY_TIMEOUT']);
       const stop = new AbortController();
       setTimeout(() => stop.abort(), 50);
@@ -139,7 +139,7 @@ describe('the road through a proxy', () => {
       assert.equal((await failure(road(url).open(AbortSignal.abort()))).kind, 'aborted');
     }
     await within(
-      5_000,
+      30_000,
       'the sockets to be closed',
       (async () => {
         while (proxy.open() > 0) await sleep(10);
@@ -224,7 +224,8 @@ describe('the road through a proxy', () => {
       });
     });
     const hosts = ['10.1.2.3', '2001:db8::1:0:2', '::', '::ffff:1.2.3.4', 'ab.c'];
-    for (const host of hosts) await failure(road(`socks5://127.0.0.1:${proxy.port}`, 5_000, host).open(calm));
+    for (const host of hosts)
+      await failure(road(`socks5://127.0.0.1:${proxy.port}`, 10_000, host).open(calm));
     assert.deepEqual(asked, [
       '05010001' + '0a010203' + '0016',
       '05010004' + '20010db8000000000000000100000002' + '0016',

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long what was killed may take to be gone. */
-const GRACE_MS = 3_000;
+const GRACE_MS = 20_000;
 /** Node's own, shared by everything that it runs. */
 const NOT_OURS = new Set(['node-compile-cache']);
 

@@ -48,8 +48,8 @@ export interface Ec2Double extends AsyncDisposable {
   readonly expired: Readonly<Record<string, string>>;
   /** Takes credentials away, or gives them back. */
   allow(id: string, yes: boolean): void;
-  /** Closes every tunnel as the network would. */
-  cutTunnels(): void;
+  /** Closes every tunnel as when it has reached its longest duration. */
+  expireTunnels(): void;
 }
 
 export interface Ec2Options {
@@ -195,8 +195,8 @@ export async function startEc2Double(options: Ec2Options): Promise<Ec2Double> {
     },
     expired: credentials(IDS.expired),
     allow: (id, yes) => void (yes ? keys.set(id, GOOD) : keys.delete(id)),
-    cutTunnels: () => {
-      for (const { ws } of tunnels) ws.terminate();
+    expireTunnels: () => {
+      for (const { ws } of tunnels) expire(ws);
     },
     [Symbol.asyncDispose]: async () => {
       setDefaultCACertificates(before);
@@ -223,16 +223,19 @@ interface Manner {
   readonly expire: Ec2Trouble['expire'];
 }
 
+function expire(ws: WebSocket): void {
+  ws.close(1000, 'The tunnel has reached its longest duration');
+}
+
 function carry(
   ws: WebSocket,
   target: Socket,
-  { lastsSeconds, noRoute, expire }: Manner,
+  { lastsSeconds, noRoute, expire: after }: Manner,
   tunnels: Set<{ readonly ws: WebSocket; readonly socket: Socket }>,
 ): void {
   const tunnel = { ws, socket: target };
   tunnels.add(tunnel);
-  const expired = (): void => ws.close(1000, 'The tunnel has reached its longest duration');
-  const timer = expire === undefined ? setTimeout(expired, lastsSeconds * 1000) : undefined;
+  const timer = after === undefined ? setTimeout(expire, lastsSeconds * 1000, ws) : undefined;
   let carried = 0;
   const end = (): void => {
     clearTimeout(timer);
@@ -247,7 +250,7 @@ function carry(
   ws.on('message', (data: Buffer) => {
     if (!target.write(data)) ws.pause();
     carried += data.length;
-    if (expire !== undefined && expire.times > 0 && carried >= expire.afterBytes) expired();
+    if (after !== undefined && after.times > 0 && carried >= after.afterBytes) expire(ws);
   });
   target.on('drain', () => ws.resume());
   target.on('data', (bytes: Buffer) => {

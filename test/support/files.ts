@@ -68,7 +68,13 @@ export async function sha256OfFile(path: string): Promise<string> {
 export async function treeOf(folder: string): Promise<readonly string[]> {
   const found: string[] = [];
   const walk = async (below: string): Promise<void> => {
-    const entries = await readdir(toBytes(join(folder, below)), { withFileTypes: true, encoding: 'buffer' });
+    const entries = await readdir(toBytes(join(folder, below)), {
+      withFileTypes: true,
+      encoding: 'buffer',
+    }).catch((error: NodeJS.ErrnoException) => {
+      if (below !== '' && error.code === 'ENOENT') return []; // removed since its name was read
+      throw error;
+    });
     for (const entry of entries) {
       const path = below === '' ? fromBytes(entry.name) : `${below}/${fromBytes(entry.name)}`;
       found.push(entry.isDirectory() ? `${path}/` : path);

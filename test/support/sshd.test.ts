@@ -37,7 +37,7 @@ test('a real client logs in and starts in the served folder', async () => {
   await writeFile(join(local.path, 'batch'), `put ${join(local.path, 'hello')} there\n`);
   await run('sftp', ['-b', join(local.path, 'batch'), ...asClient(server), `${server.user}@${server.host}`]);
   assert.equal(await readFile(join(server.folder, 'there'), 'utf8'), 'hello');
-  assert.match(server.log(), /Accepted publickey/);
+  await until('the login to be told', () => server.log().includes('Accepted publickey'));
   assert.deepEqual(
     server.hostKeys.map((key) => key.type),
     ['ecdsa-sha2-nistp256', 'ssh-ed25519'],

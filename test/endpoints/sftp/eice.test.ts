@@ -59,7 +59,7 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
   });
   const endpoint = (eice: object = {}, more: object = {}) => sftp(entry(eice, more), { env: process.env });
   const fails = async (code: string, kind: string, eice: object = {}, more: object = {}): Promise<string> => {
-    const fault = await within(30_000, 'the fault', rejection(endpoint(eice, more).connect(calm.signal)));
+    const fault = await within(60_000, 'the fault', rejection(endpoint(eice, more).connect(calm.signal)));
     assert.deepEqual([fault.code, fault.kind], [code, kind], fault.message);
     assert.ok(fault.advice);
     const said = `${fault.message} ${fault.advice}`;
@@ -74,7 +74,7 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
       const source = generatedSource({ sizeBytes: 5_000_000, seed: name });
       await session.send(source, `${name}/file`, sendOptions());
       assert.equal(await sha256OfFile(join(sshd.folder, name, 'file')), source.sha256);
-      assert.equal(aws.tunnels, 1);
+      await until('the tunnel before to be closed', () => aws.tunnels === 1);
     }
     await until('the tunnels to be closed', () => aws.tunnels === 0);
     const tunnel = `openTunnel 127.0.0.1:${sshd.port} 3600`;
@@ -105,7 +105,7 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
     await using proxy = await startHttpProxy();
     const through = await steps({ proxy: `http://127.0.0.1:${proxy.port}` });
     assert.deepEqual(through.slice(0, 8), ['aws', 'proxy', 'tunnel', 'aws tunnel', ...login]);
-    assert.match(proxy.log(), new RegExp(`CONNECT localhost:${aws.port}`));
+    await until('the proxy to tell', () => proxy.log().includes(`CONNECT localhost:${aws.port}`));
     assert.deepEqual(await steps({ proxy: `http://127.0.0.1:${await freePort()}` }), ['aws', 'proxy!']);
     aws.trouble = { noRoute: true };
     assert.deepEqual((await steps()).slice(0, 3), ['aws', 'aws tunnel', 'aws tunnel!']);
@@ -166,11 +166,13 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
     assert.equal(session.broken, undefined);
     // Those to the double are plain HTTP; at AWS they are HTTPS (HTTPS_PROXY), which the same agents do by CONNECT.
     const { host } = new URL(aws.env.AWS_ENDPOINT_URL_EC2 ?? '');
-    const asked = proxy
-      .log()
-      .split('\n')
-      .filter((line) => line.includes(`POST http://${host}/`));
-    assert.equal(asked.length, 3, proxy.log());
+    const asked = () =>
+      proxy
+        .log()
+        .split('\n')
+        .filter((line) => line.includes(`POST http://${host}/`));
+    await until('the proxy to tell', () => asked().length >= 3).catch(() => assert.fail(proxy.log()));
+    assert.equal(asked().length, 3, proxy.log());
     const around = { ...env, HTTP_PROXY: `http://127.0.0.1:${await freePort()}` };
     assert.equal(
       (await rejection(sftp(entry(), { env: around }).connect(calm.signal))).code,
@@ -195,6 +197,7 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
       /could not connect to the instance.*security group/,
     );
     aws.trouble = {};
+    await until('what was refused to be closed', () => aws.tunnels === 0);
     const server = endpoint({}, { connections: 64 });
     await using open = new AsyncDisposableStack();
     for (let count = 0; count < 20; count += 1) open.use(await server.connect(calm.signal));
@@ -216,7 +219,11 @@ describe('the way through an EC2 Instance Connect Endpoint', () => {
   });
 
   test('notices that a tunnel has reached its longest duration', async () => {
-    await using session = await endpoint({ maxDuration: '2s' }).connect(calm.signal);
+    // The end comes at a word of ours: a login may take longer than any duration for which one would like to wait.
+    aws.trouble = { expire: { afterBytes: Number.POSITIVE_INFINITY, times: 1 } };
+    await using session = await endpoint({ maxDuration: '1s' }).connect(calm.signal);
+    assert.ok(aws.asked.includes(`openTunnel 127.0.0.1:${sshd.port} 1`));
+    aws.expireTunnels();
     await until('the tunnel to be closed', () => session.broken !== undefined);
     assert.deepEqual([session.broken?.code, session.broken?.kind], ['TUNNEL_EXPIRED', 'unreachable']);
   });

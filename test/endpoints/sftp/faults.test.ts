@@ -10,7 +10,7 @@ import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { assertNoLeftovers, sha256OfFile } from '../../support/files.ts';
 import { type GeneratedSource, generatedSource } from '../../support/source.ts';
 import { type Sshd, startSshd } from '../../support/sshd.ts';
-import { within } from '../../support/until.ts';
+import { until, within } from '../../support/until.ts';
 import { calm, entryFor, rejection, sendOptions, sftp } from './kit.ts';
 
 const SIZE = 20_000_000;
@@ -33,7 +33,7 @@ describe('a delivery survives', () => {
   });
 
   const endpoint = (more: object = {}) =>
-    sftp(entryFor(sshd, { port: proxy.port, timeout: '1500ms', keepAlive: '200ms', ...more }));
+    sftp(entryFor(sshd, { port: proxy.port, timeout: '3s', keepAlive: '300ms', ...more }));
 
   interface Attempts {
     readonly faults: readonly Fault[];
@@ -57,7 +57,7 @@ describe('a delivery survives', () => {
         },
       });
       try {
-        const result = await within(30_000, 'the attempt', first.send(source, name, options));
+        const result = await within(60_000, 'the attempt', first.send(source, name, options));
         assert.equal(result.state, 'done');
         assert.equal(source.openNow, 0);
         assert.equal(await sha256OfFile(join(sshd.folder, name)), source.sha256);
@@ -154,12 +154,13 @@ describe('a delivery survives', () => {
 
   test('a balancer that forgets an idle connection between two files', async () => {
     for (const how of ['rst', 'nothing', 'fin'] as const) {
-      proxy.setTrouble({ idle: { ms: 300, how } });
       await using session = await endpoint({ keepAlive: '60s' }).connect(calm.signal);
       await session.send(generatedSource({ sizeBytes: 10 }), `idle ${how} 1`, sendOptions());
-      await sleep(600);
+      const { expired } = proxy.counts;
+      proxy.setTrouble({ idle: { ms: 300, how } });
+      await until('the balancer to forget it', () => proxy.counts.expired > expired);
       const second = session.send(generatedSource({ sizeBytes: 10 }), `idle ${how} 2`, sendOptions());
-      const fault = await within(10_000, 'the fault', rejection(second));
+      const fault = await within(60_000, 'the fault', rejection(second));
       assert.equal(fault.kind, 'unreachable', fault.message);
       assert.equal(session.broken?.kind, 'unreachable');
       proxy.setTrouble({});
@@ -168,17 +169,18 @@ describe('a delivery survives', () => {
   });
 
   test('idle times, when keep-alive is more frequent than the balancer forgets', async () => {
-    proxy.setTrouble({ idle: { ms: 1_000, how: 'nothing' } });
+    const idleMs = 2_000;
+    await using session = await endpoint({ keepAlive: undefined, idleTimeout: '1s' }).connect(calm.signal);
     const { expired } = proxy.counts;
-    await using session = await endpoint({ keepAlive: undefined, idleTimeout: '900ms' }).connect(calm.signal);
-    await sleep(2_500);
+    proxy.setTrouble({ idle: { ms: idleMs, how: 'nothing' } });
+    await sleep(2.5 * idleMs);
     await session.send(generatedSource({ sizeBytes: 10 }), 'kept alive', sendOptions());
     assert.equal(proxy.counts.expired, expired);
   });
 
   test('a slow line, which is never taken for a dead one while bytes move', async () => {
     proxy.setTrouble({ bytesPerSecond: 400_000 });
-    const source = generatedSource({ sizeBytes: 1_600_000, seed: 'slow' });
+    const source = generatedSource({ sizeBytes: 2_000_000, seed: 'slow' });
     const { faults } = await deliver(source, 1, 'slow');
     assert.deepEqual(faults, []);
   });
@@ -194,7 +196,7 @@ describe('a delivery survives', () => {
     });
     await using session = await endpoint().connect(calm.signal);
     const send = session.send(source, 'restart', sendOptions({ token: TOKEN }));
-    assert.equal((await within(20_000, 'the fault', rejection(send))).kind, 'unreachable');
+    assert.equal((await within(60_000, 'the fault', rejection(send))).kind, 'unreachable');
     await stopped;
     await deliver(generatedSource({ sizeBytes: SIZE, seed: 'restart' }), 1, 'restart');
   });
@@ -211,7 +213,7 @@ describe('a delivery survives', () => {
       await Promise.all(
         [...missing].map(async (file) => {
           const send = session.send(file.source, file.name, sendOptions({ token: file.token }));
-          const fault = await within(20_000, 'a file', send).then(
+          const fault = await within(60_000, 'a file', send).then(
             () => undefined,
             (error: unknown) => error,
           );
@@ -242,7 +244,7 @@ describe('a delivery survives', () => {
     await sleep(100);
     stop.abort();
     for (const call of calls) {
-      assert.equal((await within(30_000, 'the stop', rejection(call))).kind, 'aborted');
+      assert.equal((await within(60_000, 'the stop', rejection(call))).kind, 'aborted');
     }
     assert.ok(session.broken !== undefined);
     proxy.setTrouble({});

@@ -72,7 +72,7 @@ describe('the way through jump hosts', () => {
     await using strict = await startSshd({ config: ['AllowTcpForwarding no'] });
     const refuses = async (entries: Readonly<Record<string, object>>, code: string): Promise<string> => {
       const connecting = configured(entries)('app').connect(calm.signal);
-      const fault = await within(20_000, 'the fault', rejection(connecting));
+      const fault = await within(60_000, 'the fault', rejection(connecting));
       assert.equal(fault.code, code, fault.message);
       assert.ok(fault.advice);
       return fault.message;
@@ -148,7 +148,7 @@ describe('the way through a proxy command', () => {
         proxyCommand: { shell: 'echo "TargetNotConnected: i-0123 is not connected" >&2; exit 254' },
       }),
     })('app');
-    const fault = await within(15_000, 'the fault', rejection(app.connect(calm.signal)));
+    const fault = await within(60_000, 'the fault', rejection(app.connect(calm.signal)));
     assert.deepEqual([fault.kind, fault.code], ['unreachable', 'PROXY_COMMAND']);
     assert.match(fault.message, /TargetNotConnected/);
     assert.match(fault.advice ?? '', /SSM agent/);
@@ -159,7 +159,7 @@ describe('the way through a proxy command', () => {
     const app = configured({
       app: entryFor(sshd, { proxyCommand: ['sleep', '300'], connectTimeout: '500ms' }),
     })('app');
-    const fault = await within(10_000, 'the fault', rejection(app.connect(calm.signal)));
+    const fault = await within(60_000, 'the fault', rejection(app.connect(calm.signal)));
     assert.deepEqual([fault.kind, fault.code], ['unreachable', 'ETIMEDOUT']);
   });
 
