@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Capabilities, Endpoint, Session } from '../../src/endpoints/endpoint.ts';
 import { type Lease, Pool } from '../../src/endpoints/pool.ts';
 import { Fault } from '../../src/sync/errors.ts';
@@ -22,7 +21,8 @@ class Place {
     idleMs?: number;
     positionalWrites?: boolean;
     roundTripMs?: number;
-    connectMs?: number;
+    /** Connects take until then. */
+    connected?: Promise<void>;
   }) {
     const capabilities: Capabilities = {
       atomicRename: true,
@@ -45,7 +45,7 @@ class Place {
       idleMs: options.idleMs ?? 60_000,
       connect: async () => {
         this.asked += 1;
-        if (options.connectMs !== undefined) await sleep(options.connectMs);
+        await options.connected;
         return this.#connect(capabilities, options.roundTripMs);
       },
       probe: async function* () {},
@@ -159,11 +159,13 @@ describe('a pool', () => {
   });
 
   test('asks for help while the first connection is still being made, when that takes long', async () => {
-    const place = new Place({ filesInFlight: 8, connections: 3, positionalWrites: true, connectMs: 1_000 });
+    const { promise: connected, resolve: connect } = Promise.withResolvers<void>();
+    const place = new Place({ filesInFlight: 8, connections: 3, positionalWrites: true, connected });
     await using pool = new Pool(place.endpoint);
     const leasing = lease(pool, 100 * MIB);
     await until('more connections', () => place.asked === 3);
     assert.equal(place.connects, 0);
+    connect();
     assert.equal((await leasing).helpers.length, 2);
   });
 

@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { ProxiedConnection, type Shared } from './fault-connection.ts';
+import { freePort } from './ports.ts';
 import { until } from './until.ts';
 
 export type Direction = 'up' | 'down';
@@ -124,7 +125,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     if (address === null || typeof address === 'string') throw new Error('no port was given');
     return address.port;
   };
-  const port = await listen(options.listen ?? 0);
+  const port = await listen(options.listen ?? (await freePort()));
   const down = async (): Promise<void> => {
     if (server.listening) server.close();
   };

@@ -19,12 +19,19 @@ const claims = new Set<Socket>();
  * A port that nobody listens on, that is given to no other test, and that no outgoing connection takes by itself: it
  * lies below those that the system gives, and whoever gets it holds the UDP port of the same number.
  */
-export async function freePort(): Promise<number> {
-  const pastLast = Math.min(PAST_LAST, await firstEphemeral());
+export function freePort(): Promise<number> {
+  return freePorts(1);
+}
+
+/** The first of so many in a row. */
+export async function freePorts(count: number): Promise<number> {
+  const pastLast = Math.min(PAST_LAST, await firstEphemeral()) - count + 1;
   if (pastLast <= FIRST) throw new Error(`${EPHEMERAL} leaves no ports for servers`);
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-    const port = randomInt(FIRST, pastLast);
-    if ((await claim(port)) && (await isFree(port))) return port;
+    const first = randomInt(FIRST, pastLast);
+    const ports = Array.from({ length: count }, (_, at) => first + at);
+    const free = await Promise.all(ports.map(async (port) => (await claim(port)) && (await isFree(port))));
+    if (free.every(Boolean)) return first;
   }
   throw new Error(`no port from ${FIRST} to ${pastLast} is free`);
 }

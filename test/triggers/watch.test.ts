@@ -320,11 +320,12 @@ for (const engine of ['chokidar', 'folders'] as const) {
         await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'ferry-test', root]);
         await using stack = new AsyncDisposableStack();
         stack.defer(async () => void (await run('umount', ['-l', root])));
-        await until('a look at the whole', () => watching.wholes().length === 1);
+        await until('a look at the whole', () => watching.wholes().length > 0);
         await writeFile(join(root, 'on-the-mount'), 'x');
         await watching.named('on-the-mount');
+        const mounted = watching.mark;
         await stack.disposeAsync();
-        await until('another look at the whole', () => watching.wholes().length === 2);
+        await until('another look at the whole', () => watching.wholes(mounted).length > 0);
         const since = watching.mark;
         await writeFile(join(root, 'below'), 'x');
         await watching.named('below', since);
@@ -390,7 +391,7 @@ describe('other ways to watch', () => {
     const before = await systemWatches();
     await using watching = await Watching.start(root.path, { ordinary: { entries: 0, looks: 0 } });
     assert.equal(watching.watch.engine, 'folders');
-    assert.equal((await systemWatches()) - before, 11);
+    await until('eleven watches', async () => (await systemWatches()) - before === 11);
   });
 
   test('polling asks for the whole again and again, and not while the root is missing', async () => {

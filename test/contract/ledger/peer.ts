@@ -7,7 +7,7 @@ import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { within } from '../../support/until.ts';
 import { arrived, openerIn, T0, TIMES, take } from './values.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export interface Peer extends AsyncDisposable {
   ask(what: string, ...about: readonly (string | number)[]): Promise<unknown>;

@@ -50,7 +50,7 @@ const entry = (port: number, more: object = {}): object => ({
   port,
   user: 'class',
   password: 'x',
-  connectTimeout: '1s',
+  connectTimeout: '4s',
   ...more,
 });
 
@@ -119,7 +119,7 @@ describe('a port', () => {
 
   test('that says nothing is given up in time, and nothing of it is left', async () => {
     await using silent = await sayer('');
-    const connect = within(20_000, 'the connect', ftps(entry(silent.port)).connect(calm.signal));
+    const connect = within(60_000, 'the connect', ftps(entry(silent.port)).connect(calm.signal));
     assert.equal((await faultOf(connect, 'unreachable')).code, 'ETIMEDOUT');
     await until('the connection to be closed', () => silent.open() === 0);
   });
@@ -129,8 +129,8 @@ describe('a handshake that hangs after AUTH TLS', () => {
   test('is given up in time, and nothing of it is left', async () => {
     await using hanging = await startTransferFtps({ certificate: await certificates.server('good') });
     hanging.trouble.silentAfter = 'AUTH';
-    const endpoint = ftps(entryFor(hanging, certificates, { connectTimeout: '1s' }));
-    const fault = await faultOf(within(20_000, 'the connect', endpoint.connect(calm.signal)), 'unreachable');
+    const endpoint = ftps(entryFor(hanging, certificates, { connectTimeout: '3s' }));
+    const fault = await faultOf(within(60_000, 'the connect', endpoint.connect(calm.signal)), 'unreachable');
     assert.match(fault.message, /did not get further than the TLS handshake/);
   });
 
@@ -141,15 +141,15 @@ describe('a handshake that hangs after AUTH TLS', () => {
     const connect = ftps(entryFor(hanging, certificates)).connect(stop.signal);
     await until('AUTH TLS to be sent', () => hanging.commands.includes('AUTH TLS'));
     stop.abort();
-    await faultOf(within(10_000, 'the stop', connect), 'aborted');
+    await faultOf(within(30_000, 'the stop', connect), 'aborted');
   });
 });
 
 test('what is slipped in behind the answer to AUTH TLS is not taken for an answer', async () => {
   await using real = await startTransferFtps({ certificate: await certificates.server('good') });
   real.trouble.answers = { AUTH: '234 Go ahead.\r\n230 Logged in already.' };
-  const endpoint = ftps(entryFor(real, certificates, { connectTimeout: '2s' }));
-  await faultOf(within(20_000, 'the connect', endpoint.connect(calm.signal)), 'unreachable', 'rejected');
+  const endpoint = ftps(entryFor(real, certificates, { connectTimeout: '4s' }));
+  await faultOf(within(60_000, 'the connect', endpoint.connect(calm.signal)), 'unreachable', 'rejected');
   assert.equal(real.commands.includes('PASS'), false);
 });
 
@@ -159,10 +159,12 @@ test('the control connection is kept alive by probes of the system, at the time 
   const { localPort, remotePort } = session.connection.control.socket;
   const hex = (port = 0): string => port.toString(16).toUpperCase().padStart(4, '0');
   const both = new RegExp(`:${hex(localPort)} [0-9A-F]+:${hex(remotePort)} `); // one alone may be in TIME_WAIT too
-  const line = (await readFile('/proc/net/tcp', 'utf8')).split('\n').find((each) => both.test(each));
-  assert.ok(line, 'the connection is in the list of the system');
-  const [timer, when] = (line.trim().split(/\s+/)[5] ?? '').split(':');
-  assert.equal(timer, '02', 'a keep-alive timer runs');
-  const seconds = Number.parseInt(when ?? '', 16) / 100;
+  // While what was sent is not acknowledged, another timer runs.
+  const when = await until('a keep-alive timer of the connection in the list of the system', async () => {
+    const line = (await readFile('/proc/net/tcp', 'utf8')).split('\n').find((each) => both.test(each));
+    const [timer, at] = (line?.trim().split(/\s+/)[5] ?? '').split(':');
+    return timer === '02' && at;
+  });
+  const seconds = Number.parseInt(when, 16) / 100;
   assert.ok(seconds > 30 && seconds <= 46, `the next probe is due in ${seconds} s`);
 });

@@ -105,10 +105,10 @@ describe('a data port that is blocked', () => {
   const blockedBy = async (port: number): Promise<void> => {
     await using server = await startTransferFtps({ certificate: await certificates.server('good') });
     server.trouble.dataPort = port;
-    const entry = entryFor(server, certificates, { connectTimeout: '2s' });
+    const entry = entryFor(server, certificates, { connectTimeout: '4s' });
     await using session = await ftps(entry).connect(calm.signal);
     const send = deliver(session, generatedSource({ sizeBytes: 10 }), '/files/file');
-    const fault = await faultOf(within(20_000, 'the fault', send), 'unreachable');
+    const fault = await faultOf(within(60_000, 'the fault', send), 'unreachable');
     assert.equal(fault.code, 'DATA_PORT_BLOCKED');
     assert.match(fault.message, new RegExp(`the login works, but the data connection to 127.0.0.1:${port}`));
     assert.match(fault.advice ?? '', /8192-8200/);

@@ -50,10 +50,10 @@ describe('a final reply that is lost', () => {
   test('behind a balancer that forgets a silent control connection costs no second sending', async () => {
     await using proxied = await startProxied(startVsftpd, certificates);
     await using session = await ftps(proxied.entry({ timeout: '3s' })).connect(calm.signal);
-    proxied.control.setTrouble({ idle: { ms: 400, how: 'nothing' } });
-    const source = generatedSource({ sizeBytes: 600_000, delayMs: 400, chunkBytes: 100_000 });
+    proxied.control.setTrouble({ idle: { ms: 1_000, how: 'nothing' } });
+    const source = generatedSource({ sizeBytes: 600_000, delayMs: 700, chunkBytes: 100_000 });
     await within(60_000, 'the delivery', deliver(session, source, '/files/file'));
-    assert.equal(proxied.control.counts.expired, 1, 'it was forgotten');
+    assert.ok(proxied.control.counts.expired > 0, 'it was forgotten');
     assert.equal(source.opened, 1);
     await assertTree(proxied.server.folder, { file: source.sha256 });
   });
@@ -63,7 +63,7 @@ describe('a connection that idles out', () => {
   test('at the server is noticed, and the next one works', async () => {
     await using server = await startTransferFtps({
       certificate: await certificates.server('good'),
-      idleMs: 200,
+      idleMs: 2_000,
     });
     const endpoint = ftps(entryFor(server, certificates));
     await using session = await endpoint.connect(calm.signal);
@@ -82,7 +82,7 @@ describe('a connection that idles out', () => {
       proxied.control.setTrouble({ idle: { ms: 150, how } });
       await until('the flow to be forgotten', () => proxied.control.counts.expired > 0);
       const send = deliver(session, generatedSource({ sizeBytes: 10 }), '/files/two');
-      await faultOf(within(30_000, 'the fault', send), 'unreachable');
+      await faultOf(within(60_000, 'the fault', send), 'unreachable');
       proxied.control.setTrouble({});
       await using next = await endpoint.connect(calm.signal);
       await deliver(next, generatedSource({ sizeBytes: 10 }), '/files/two');

@@ -11,7 +11,7 @@ import { calm } from '../../contract/endpoint/kit.ts';
 import { type ContractSetup, cutBy, outsideOf } from '../../contract/endpoint.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import { freePort } from '../../support/ports.ts';
+import { freePorts } from '../../support/ports.ts';
 import { mountTmpfs } from '../../support/tmpfs.ts';
 import { startTransferFtps, type TransferOptions } from '../../support/transfer-ftps.ts';
 import type { FtpServer, FtpServerOptions } from '../../support/vsftpd.ts';
@@ -79,7 +79,7 @@ export async function startProxied(
   await using undo = new AsyncDisposableStack();
   const certificate = await certificates.server('good');
   const host = '127.0.0.2';
-  const port = await freePort();
+  const port = await freePorts(2);
   undo.use(await taken(host, port + 1)); // ProFTPD wants a range: this leaves it one port
   const server = undo.use(await start({ certificate, host, passivePorts: [port, port + 1], ...options }));
   const control = undo.use(await startFaultProxy({ host: server.host, port: server.port }));

@@ -77,7 +77,7 @@ describe('ferry run', () => {
   test('goes on with a large file whose worker was killed', async () => {
     await using proxy = await startFaultProxy({
       port: site.server.port,
-      trouble: { bytesPerSecond: 8 * MIB },
+      trouble: { bytesPerSecond: 4 * MIB },
     });
     const endpointUrl = `http://127.0.0.1:${proxy.port}`;
     const { home: made, outside } = await sending('killed', {}, { endpointUrl });

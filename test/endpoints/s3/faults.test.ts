@@ -147,7 +147,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-describe('connecting meets', { timeout: 60_000 }, () => {
+describe('connecting meets', { timeout: 300_000 }, () => {
   for (const { what, entry, trouble, kind, code, says, advises } of CASES) {
     test(what, async () => {
       await using double = await startS3Double();
@@ -155,7 +155,7 @@ describe('connecting meets', { timeout: 60_000 }, () => {
       trouble?.(double);
       const { bucket, region } = double;
       const endpoint = s3({ bucket, region, endpointUrl: awsUrl(double), ...entry });
-      const fault = await faultOf(within(20_000, 'connect', endpoint.connect(never)), kind);
+      const fault = await faultOf(within(60_000, 'connect', endpoint.connect(never)), kind);
       assert.equal(fault.code, code, fault.message);
       assert.match(fault.message, says);
       assert.match(fault.advice ?? '', advises);
@@ -195,13 +195,13 @@ describe('connecting meets', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the way to a bucket may be', { timeout: 120_000 }, () => {
-  const entry = { bucket: 'some-bucket', region: 'eu-central-1', connectTimeout: '1s', timeout: '1s' };
+describe('the way to a bucket may be', { timeout: 300_000 }, () => {
+  const entry = { bucket: 'some-bucket', region: 'eu-central-1', connectTimeout: '5s', timeout: '5s' };
 
   async function meets(url: string, more: object = {}) {
     useCredentials({ accessKeyId: 'AK', secretAccessKey: 'x' });
     const endpoint = s3({ ...entry, endpointUrl: url, ...more });
-    return await faultOf(within(30_000, 'connect', endpoint.connect(never)), 'unreachable', 'rejected');
+    return await faultOf(within(60_000, 'connect', endpoint.connect(never)), 'unreachable', 'rejected');
   }
 
   /** The server on a free port; its connections end with it. */
@@ -238,7 +238,7 @@ describe('the way to a bucket may be', { timeout: 120_000 }, () => {
 
   test('silent', async () => {
     await using server = await listening(createServer());
-    const fault = await meets(`http://127.0.0.1:${server.port}`);
+    const fault = await meets(`http://127.0.0.1:${server.port}`, { timeout: '1s' });
     assert.deepEqual([fault.kind, fault.code], ['unreachable', 'ETIMEDOUT']);
     assert.match(fault.advice ?? '', /firewall/);
   });
@@ -292,7 +292,7 @@ describe('the way to a bucket may be', { timeout: 120_000 }, () => {
     const endpoint = s3({ ...entry, endpointUrl: `http://127.0.0.1:${server.port}`, timeout: '10m' });
     const connecting = endpoint.connect(stop.signal);
     setTimeout(() => stop.abort(), 50);
-    await faultOf(within(5_000, 'the stop', connecting), 'aborted');
+    await faultOf(within(30_000, 'the stop', connecting), 'aborted');
   });
 });
 
@@ -396,7 +396,7 @@ describe('a request that fails for good', () => {
     await using setup = await doubleSetup({ entry: { timeout: '1s' } });
     setup.double.fail('PutObject', { hang: true }, { times: 9 });
     const fault = await faultOf(
-      within(20_000, 'the send', send(setup.session, small(), 'a.txt')),
+      within(60_000, 'the send', send(setup.session, small(), 'a.txt')),
       'unreachable',
     );
     assert.equal(fault.code, 'ETIMEDOUT');

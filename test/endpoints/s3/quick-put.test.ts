@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { faultOf } from '../../contract/endpoint/kit.ts';
 import { Refusal } from '../../support/s3-double/refusal.ts';
 import { generatedSource } from '../../support/source.ts';
-import { within } from '../../support/until.ts';
+import { until, within } from '../../support/until.ts';
 import { type DoubleSetup, doubleSetup, MIB, send } from './double-kit.ts';
 
 const small = (seed = 'seed') => generatedSource({ sizeBytes: 5000, seed, mtimeMs: 1_700_000_000_250 });
@@ -114,11 +114,14 @@ describe('a small file after the first', () => {
     setup.double.fail('PutObject', { hang: true }, { times: 9 });
     const stop = new AbortController();
     const sending = send(setup.session, small(), 'b.txt', { signal: stop.signal });
-    setTimeout(() => stop.abort(), 50);
-    await faultOf(within(10_000, 'the stop', sending), 'aborted');
+    const earlier = setup.double.requests.length;
+    sending.catch(() => undefined); // awaited below
+    await until('the request to be there', () => setup.double.requests.length > earlier);
+    stop.abort();
+    await faultOf(within(30_000, 'the stop', sending), 'aborted');
     const before = setup.double.requests.length;
     const fault = await faultOf(
-      within(20_000, 'the send', send(setup.session, small(), 'c.txt')),
+      within(60_000, 'the send', send(setup.session, small(), 'c.txt')),
       'unreachable',
     );
     assert.equal(fault.code, 'ETIMEDOUT');

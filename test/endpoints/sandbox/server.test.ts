@@ -196,7 +196,7 @@ describe('the walls', () => {
       'x'.repeat(1000),
     ]) {
       await assert.rejects(
-        within(10_000, 'the refusal', login(s.server, wrong)),
+        within(30_000, 'the refusal', login(s.server, wrong)),
         /authentication methods failed|ended|closed/i,
       );
     }
@@ -237,7 +237,7 @@ describe('the walls', () => {
       const channel = await promisify<ClientChannel>((done) => client.subsys('sftp', done as never))();
       channel.write(bytes);
       channel.resume();
-      await within(10_000, 'the end of the channel', once(channel, 'close'));
+      await within(30_000, 'the end of the channel', once(channel, 'close'));
     }
     await promisify((done: (e?: Error | null) => void) => sftp.mkdir('still-here', done))();
   });
