@@ -28,15 +28,29 @@ export function makeSandbox(): Sandbox {
       const deadline = performance.now() + GRACE_MS;
       while (processesIn(folder).length > 0 && performance.now() < deadline) await sleep(50);
       const processes = processesIn(folder);
-      for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+      for (const { pid } of processes) kill(pid);
       const files = readdirSync(folder).filter((name) => !NOT_OURS.has(name));
-      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+      const kept: string[] = [];
+      try {
+        rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+      } catch (error) {
+        kept.push(`${folder}, which cannot be removed: ${error}`);
+      }
       return [
         ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
         ...files.map((name) => `file or folder: ${name}`),
+        ...kept,
       ];
     },
   };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended since it was seen.
+  }
 }
 
 interface Process {

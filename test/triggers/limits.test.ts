@@ -44,8 +44,15 @@ async function watchWith(setting: string, limit: number, folder: string) {
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   return {
     told,
-    seen: (what: string, is: (told: Told) => boolean, since = 0) =>
-      until(what, () => told.slice(since).find(is)),
+    seen: (what: string, is: (told: Told) => boolean) => until(what, () => told.find(is)),
+    /** As `Watching.followed`. */
+    followed: async (file: string, path: string) => {
+      const named = async (): Promise<boolean> => {
+        await writeFile(file, 'x');
+        return told.some(({ paths }) => paths?.includes(path) === true);
+      };
+      await until(`a hint about exactly ${path}`, named, { everyMs: 100 });
+    },
     /** Resolves to the exit code when the watcher, asked to stop, has let go of everything. */
     end: () => {
       child.stdin.end();
@@ -70,9 +77,7 @@ test('fewer watches than folders: an alarm with the remedy, looks at the whole m
   );
   for (let at = 0; at < 25; at += 1) await rm(join(root.path, `d${at}`), { recursive: true });
   await watching.seen('the all clear', (told) => told.alarm === 'over');
-  const since = watching.told.length;
-  await writeFile(join(root.path, 'd29/file'), 'x');
-  await watching.seen('a hint', (told) => told.paths?.includes('d29/file') === true, since);
+  await watching.followed(join(root.path, 'd29/file'), 'd29/file');
   assert.equal(
     watching.told.filter((told) => told.alarm !== undefined).length,
     2,
@@ -102,9 +107,7 @@ test('fewer watches than files: folder by folder, without any alarm', async () =
   assert.equal(engine, 'chokidar');
   for (let at = 0; at < 40; at += 1) await writeFile(join(root.path, `sub/file-${at}`), 'x');
   await watching.seen('a look at the whole', (told) => told.whole?.includes('ENOSPC') === true);
-  const since = watching.told.length;
-  await writeFile(join(root.path, 'sub/last'), 'x');
-  await watching.seen('a hint', (told) => told.paths?.includes('sub/last') === true, since);
+  await watching.followed(join(root.path, 'sub/last'), 'sub/last');
   assert.deepEqual(
     watching.told.filter((told) => told.alarm !== undefined),
     [],

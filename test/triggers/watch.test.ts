@@ -272,9 +272,7 @@ for (const engine of ['chokidar', 'folders'] as const) {
         await mkdir(join(root, 'sub'), { recursive: true });
         await watching.alarmed(undefined, since);
         await until('a look at the whole', () => watching.wholes(since).length > 0);
-        const later = watching.mark;
-        await writeFile(join(root, 'sub/file'), 'x');
-        await watching.named('sub/file', later);
+        await watching.followed(join(root, 'sub/file'), 'sub/file');
         assert.deepEqual(watching.alarms(), ['ENOENT', undefined]);
       });
 
@@ -305,10 +303,8 @@ for (const engine of ['chokidar', 'folders'] as const) {
         await rename(root, join(parent.path, 'old'));
         await rename(join(parent.path, 'other'), root);
         await until('a look at the whole', () => watching.wholes().length > 0);
-        const since = watching.mark;
         await writeFile(join(parent.path, 'old/wrong'), 'x');
-        await writeFile(join(root, 'right'), 'x');
-        await watching.named('right', since);
+        await watching.followed(join(root, 'right'), 'right');
         assert.equal(watching.names('wrong'), false);
       });
 
@@ -321,14 +317,11 @@ for (const engine of ['chokidar', 'folders'] as const) {
         await using stack = new AsyncDisposableStack();
         stack.defer(async () => void (await run('umount', ['-l', root])));
         await until('a look at the whole', () => watching.wholes().length > 0);
-        await writeFile(join(root, 'on-the-mount'), 'x');
-        await watching.named('on-the-mount');
+        await watching.followed(join(root, 'on-the-mount'), 'on-the-mount');
         const mounted = watching.mark;
         await stack.disposeAsync();
         await until('another look at the whole', () => watching.wholes(mounted).length > 0);
-        const since = watching.mark;
-        await writeFile(join(root, 'below'), 'x');
-        await watching.named('below', since);
+        await watching.followed(join(root, 'below'), 'below');
       });
 
       test('a root that is a link is followed, also when it points elsewhere', async () => {
@@ -344,8 +337,7 @@ for (const engine of ['chokidar', 'folders'] as const) {
         await rename(join(parent.path, 'next'), root);
         await until('a look at the whole', () => watching.wholes().length > 0);
         await writeFile(join(parent.path, 'v1/wrong'), 'x');
-        await writeFile(join(parent.path, 'v2/two'), 'x');
-        await watching.named('two');
+        await watching.followed(join(parent.path, 'v2/two'), 'two');
         assert.equal(watching.names('wrong'), false);
         assert.deepEqual(watching.alarms(), []);
       });

@@ -1,6 +1,6 @@
 /** A watched folder and what was told about it. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import type { Fault } from '../../src/sync/errors.ts';
 import { type FilePath, folderOf } from '../../src/sync/names.ts';
 import { type FolderWatch, type WatchOptions, watchFolder } from '../../src/triggers/watch.ts';
@@ -72,6 +72,19 @@ export class Watching implements AsyncDisposable {
 
   async named(path: FilePath, since = 0): Promise<void> {
     await until(`a hint about exactly ${JSON.stringify(path)}`, () => this.names(path, since));
+  }
+
+  /**
+   * Writes a file again and again until exactly its name is told: then its folder is watched. What is written while a
+   * folder comes may be covered by a hint about the folder, or by a look at the whole.
+   */
+  async followed(file: string, path: FilePath): Promise<void> {
+    const since = this.mark;
+    const named = async (): Promise<boolean> => {
+      await writeFile(file, 'x');
+      return this.names(path, since);
+    };
+    await until(`a hint about exactly ${JSON.stringify(path)}`, named, { everyMs: 100 });
   }
 
   async alarmed(code: string | undefined, since = 0): Promise<void> {

@@ -44,7 +44,7 @@ async function bring(setup: DoubleSetup, more: Partial<SendOptions> = {}): Promi
   assert.ok(sent < 5, `${sent} of 5 parts were sent again`);
 }
 
-describe('the policy in the README', { timeout: 60_000 }, () => {
+describe('the policy in the README', { timeout: 300_000 }, () => {
   test('is enough to bring files, with every policy for conflicts, and to take them out again', async () => {
     await using setup = await allowing(await actionsOfReadme());
     for (const conflict of ['replace', 'skip', 'fail', 'rename'] as const) {
