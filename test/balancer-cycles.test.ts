@@ -100,7 +100,7 @@ test(`${CYCLES} troubles at random: every file arrives once and whole, and nothi
   const all = (): number => lanes.reduce((sum, { dropped }) => sum + dropped.size, 0);
   const arrived = async (): Promise<void> => {
     await until('every file to be delivered', () => lines.delivered().length >= all(), {
-      timeoutMs: 120_000,
+      timeoutMs: 240_000,
     }).catch((error: unknown) => assert.fail(`${error}\n${lines.worker.output().slice(-20_000)}`));
   };
   // What one trip opens for good is open before anything is counted.

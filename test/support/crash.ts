@@ -15,6 +15,10 @@ import { until } from './until.ts';
 
 const SIZES = [0, 1, 4_096, 300_000];
 const LARGEST = 3_000_000;
+/** A machine that is slow to start a worker does not get more files to send for that. */
+const MOST_FILES_A_KILL = 40;
+/** So long no file may arrive, with some still to come. */
+const STILL_MS = 120_000;
 
 /** Where the files go, and how to see what is there. */
 export interface CrashSite {
@@ -48,8 +52,10 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
   const expected = new Map<string, string>();
 
   const dropping = new AbortController();
+  const room = { files: 0 };
   const drops = drop(home.outbox, expected, {
     largest: site.largestBytes ?? LARGEST,
+    room,
     signal: dropping.signal,
   });
   await using stack = new AsyncDisposableStack(); // also when something fails meanwhile
@@ -58,6 +64,7 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
     await drops;
   });
   for (let kill = 0; kill < kills; kill += 1) {
+    room.files = MOST_FILES_A_KILL;
     const worker = home.start(['start'], env);
     await untilKill(worker, kill);
     if (kill % 10 === 5) await redis.empty();
@@ -71,13 +78,9 @@ export async function crash(site: CrashSite, kills: number): Promise<void> {
   assert.match(attempts, /"outcome":"interrupted"/, 'no kill came while a file was being sent');
 
   const worker = await home.worker(env);
-  const arrived = async (): Promise<boolean> => {
-    const names = new Set(await site.names());
-    return [...expected.keys()].every((name) => names.has(name));
-  };
-  await until('every file to arrive', arrived, { timeoutMs: 120_000, everyMs: 200 });
+  await allArrive(site, [...expected.keys()]);
   const settled = async (): Promise<boolean> => !(await owesAnything(home));
-  await until('the ledger to be settled', settled, { timeoutMs: 60_000, everyMs: 500 });
+  await until('the ledger to be settled', settled, { timeoutMs: STILL_MS, everyMs: 500 });
   const ended = await worker.stop();
   assert.equal(ended.code, 0, ended.stderr);
 
@@ -116,14 +119,39 @@ async function untilKill(worker: Running, kill: number): Promise<void> {
   await sleep(randomInt(0, 60));
 }
 
+/** However long that takes, as long as there are more and more. */
+async function allArrive(site: CrashSite, expected: readonly string[]): Promise<void> {
+  let most = -1;
+  let sinceMs = performance.now();
+  for (;;) {
+    const names = new Set(await site.names());
+    const there = expected.filter((name) => names.has(name)).length;
+    if (there === expected.length) return;
+    if (there > most) sinceMs = performance.now();
+    most = Math.max(most, there);
+    if (performance.now() - sinceMs > STILL_MS)
+      throw new Error(`${there} of ${expected.length} files have arrived, and no more for ${STILL_MS} ms`);
+    await sleep(200);
+  }
+}
+
+interface Drops {
+  readonly largest: number;
+  /** How many more may be dropped now. */
+  readonly room: { files: number };
+  readonly signal: AbortSignal;
+}
+
 /** Drops files of all sizes until it is told to stop: some written in place, some renamed in. */
 async function drop(
   outbox: string,
   expected: Map<string, string>,
-  { largest, signal }: { readonly largest: number; readonly signal: AbortSignal },
+  { largest, room, signal }: Drops,
 ): Promise<void> {
   const sizes = [...SIZES, largest];
   for (let n = 0; !signal.aborted; n += 1) {
+    while (room.files === 0 && !signal.aborted) await sleep(20);
+    room.files -= 1;
     const name = `drop-${n}.bin`;
     const content = contentOf(name, 0, sizes[n % sizes.length] ?? 0);
     expected.set(name, sha256Of(content));

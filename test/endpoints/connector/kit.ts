@@ -83,7 +83,7 @@ export async function startPartner(options: PartnerOptions = {}): Promise<Partne
         connector: api.connectorId,
         staging: { bucket: bucketName },
         poll: '20ms',
-        listingTimeout: '4s',
+        listingTimeout: '60s',
         ...entry,
       });
       const context: EndpointContext = {
