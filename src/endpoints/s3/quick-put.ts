@@ -1,9 +1,9 @@
 /**
  * PutObject for small files without the layers of the SDK, which cost several times what such a request itself does.
  *
- * Where to, and for which region to sign, is learned from a PutObject that the SDK has made. Only success counts, and
- * that a condition does not hold: whatever else is answered, the SDK asks again and deals with it (redirects, retries,
- * clocks, refusals).
+ * Where to, and for which region to sign, is learned from what the SDK has asked: the listing by which a session begins, or
+ * a PutObject where that is not allowed. Only success counts, and that a condition does not hold: whatever else is
+ * answered, the SDK asks again and deals with it (redirects, retries, clocks, refusals).
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
@@ -20,7 +20,7 @@ const LARGEST = 1024 * 1024;
 type Handler = S3['config']['requestHandler'];
 type Request = Parameters<Handler['handle']>[0];
 
-/** What a PutObject of this bucket is like. */
+/** What a request to this bucket is like. */
 interface Template {
   readonly request: Request;
   /** The path before the key. */
@@ -55,7 +55,8 @@ export class QuickPut {
     const keys = new WeakMap<object, string>();
     s3.middlewareStack.add(
       (next, context) => (call) => {
-        if (context.commandName === 'PutObjectCommand' && 'Key' in call.input)
+        if (context.commandName === 'ListObjectsV2Command') keys.set(context, '');
+        else if (context.commandName === 'PutObjectCommand' && 'Key' in call.input)
           keys.set(context, String(call.input.Key));
         return next(call);
       },
@@ -102,7 +103,8 @@ export class QuickPut {
       request.headers.authorization ?? '',
     )?.[1];
     if (region === undefined || !request.path.endsWith(path)) return;
-    this.#template = { request, region, base: request.path.slice(0, -path.length) };
+    const base = request.path.slice(0, request.path.length - path.length);
+    this.#template = { request, region, base: base.endsWith('/') ? base : `${base}/` };
   }
 
   async #request(template: Template, input: Small): Promise<Request> {
@@ -130,6 +132,7 @@ export class QuickPut {
     headers.authorization = `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
     headers['user-agent'] = template.request.headers['user-agent'] ?? '';
     const request = template.request.clone();
+    request.method = 'PUT';
     request.path = path;
     request.query = {};
     request.headers = headers;

@@ -345,7 +345,11 @@ describe('without permission', () => {
     await using setup = await doubleSetup();
     const said = 'User: arn:aws:iam::1:user/x is not authorized to perform: ';
     const refuse = (message: string) =>
-      setup.double.fail('PutObject', { refuse: new Refusal(403, 'AccessDenied', said + message) });
+      setup.double.fail(
+        'PutObject',
+        { refuse: new Refusal(403, 'AccessDenied', said + message) },
+        { times: 2 },
+      );
     refuse('s3:PutObject on resource: "arn:…" with an explicit deny in a resource-based policy');
     const explicit = await faultOf(send(setup.session, small(), 'a.txt'), 'permanent');
     assert.match(explicit.advice ?? '', /denies s3:PutObject explicitly/);

@@ -85,7 +85,7 @@ describe('a small file into S3', () => {
   test('is refused when it changes on its way', async () => {
     for (const as of ['aws', 'other'] as const) {
       await using setup = await doubleSetup({ as });
-      setup.double.fail('PutObject', { damage: true });
+      setup.double.fail('PutObject', { damage: true }, { times: 2 });
       const fault = await faultOf(send(setup.session, small(), 'a.txt'), 'transient');
       assert.equal(fault.code, 'CHECKSUM_MISMATCH');
       assert.equal(setup.double.store.objects.size, 0);
@@ -197,7 +197,7 @@ describe('a name that is taken', () => {
       'NotImplemented',
       'A header you provided implies functionality that is not implemented',
     );
-    setup.double.fail('PutObject', { refuse: refusal });
+    setup.double.fail('PutObject', { refuse: refusal }, { times: 2 });
     await send(setup.session, small('one'), 'a.txt', { conflict: 'rename' });
     const second = await send(setup.session, small('two'), 'a.txt', { conflict: 'rename' });
     assert.equal(second.remotePath, 'a (1).txt');

@@ -1,4 +1,4 @@
-/** Small files go without the SDK's layers once it has shown the way: the same requests, and the SDK deals with whatever goes wrong. */
+/** Small files go without the SDK's layers once the session's listing has shown the way: the same requests, and the SDK deals with whatever goes wrong. */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -20,15 +20,10 @@ function last(setup: DoubleSetup) {
   };
 }
 
-/** A session that has learned the way. */
-async function taught(options: Parameters<typeof doubleSetup>[0] = {}): Promise<DoubleSetup> {
-  const setup = await doubleSetup(options);
-  await send(setup.session, small('first'), 'first.txt');
-  assert.ok(last(setup).bySdk);
-  return setup;
-}
+/** So that the SDK is asked. */
+const BUSY = { refuse: new Refusal(503, 'SlowDown', 'Please reduce your request rate.') };
 
-describe('a small file after the first', () => {
+describe('a small file', () => {
   test('goes with the same headers as by the SDK, at AWS and elsewhere, whatever the settings are', async () => {
     const entries = [
       { as: 'aws' },
@@ -41,6 +36,7 @@ describe('a small file after the first', () => {
         await using setup = await doubleSetup(options);
         const receipts = [];
         const seen = [];
+        setup.double.fail('PutObject', BUSY);
         for (const name of ['a.txt', 'b.txt']) {
           receipts.push(await send(setup.session, small(), name, { conflict, verify: 'checksum' }));
           seen.push(last(setup));
@@ -57,7 +53,7 @@ describe('a small file after the first', () => {
   });
 
   test('is signed well with a session token, and under every name', async () => {
-    await using setup = await taught();
+    await using setup = await doubleSetup();
     process.env.AWS_SESSION_TOKEN = 'a token';
     try {
       const session = await setup.again();
@@ -66,23 +62,33 @@ describe('a small file after the first', () => {
         await send(session, small(name), name);
         assert.ok(setup.double.store.objects.has(name), name);
         assert.equal(last(setup).headers['x-amz-security-token'], 'a token');
-        assert.equal(last(setup).bySdk, name === 'a');
+        assert.ok(!last(setup).bySdk);
       }
     } finally {
       delete process.env.AWS_SESSION_TOKEN;
     }
   });
 
+  test('goes by the SDK first where nobody may list the bucket', async () => {
+    await using setup = await doubleSetup();
+    setup.double.denied.add('s3:ListBucket');
+    const session = await setup.again();
+    for (const bySdk of [true, false]) {
+      await send(session, small(), 'a.txt');
+      assert.equal(last(setup).bySdk, bySdk);
+    }
+  });
+
   test('goes by the SDK when it is not so small', async () => {
-    await using setup = await taught();
+    await using setup = await doubleSetup();
     await send(setup.session, generatedSource({ sizeBytes: 2 * MIB }), 'b.bin');
     assert.ok(last(setup).bySdk);
   });
 
   test('is asked for again by the SDK when it was refused or cut, and then it is known why', async () => {
-    await using setup = await taught();
+    await using setup = await doubleSetup();
     const passing = [
-      { refuse: new Refusal(503, 'SlowDown', 'Please reduce your request rate.') },
+      BUSY,
       { refuse: new Refusal(500, 'InternalError', 'We encountered an internal error.') },
       { cutAfterBytes: 10 },
       { loseAnswer: true },
@@ -101,7 +107,7 @@ describe('a small file after the first', () => {
   });
 
   test('knows its own content when the answer was lost, and somebody else’s', async () => {
-    await using setup = await taught();
+    await using setup = await doubleSetup();
     setup.double.fail('PutObject', { loseAnswer: true });
     const receipt = await send(setup.session, small(), 'b.txt', { conflict: 'fail' });
     assert.equal(receipt.remotePath, 'b.txt');
@@ -110,7 +116,7 @@ describe('a small file after the first', () => {
   });
 
   test('ends when it is told to, and in its time when nothing is answered', async () => {
-    await using setup = await taught({ entry: { timeout: '1s' } });
+    await using setup = await doubleSetup({ entry: { timeout: '1s' } });
     setup.double.fail('PutObject', { hang: true }, { times: 9 });
     const stop = new AbortController();
     const sending = send(setup.session, small(), 'b.txt', { signal: stop.signal });
