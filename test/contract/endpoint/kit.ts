@@ -180,7 +180,7 @@ export function contractFor(setup: ContractSetup, shared: SharedSession): Contra
   return (title, body) => {
     count += 1;
     const own = `t${count}`;
-    test(title, { timeout: 120_000 }, async () => {
+    test(title, { timeout: 480_000 }, async () => {
       const sources: GeneratedSource[] = [];
       const outside = setup.outside.below(own);
       await setup.outside.mkdir(own);
