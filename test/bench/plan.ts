@@ -2,7 +2,7 @@
 
 import type { Place } from './site.ts';
 import { FERRY_BARE_TOOL, FERRY_JUMPS_TOOL, FERRY_TOOL, PEERS, type Tool } from './tools.ts';
-import { FTPS_TOOLS } from './tools-ftps.ts';
+import { FTPS_PARALLEL_TOOLS, FTPS_TOOLS } from './tools-ftps.ts';
 import { S3_TOOLS } from './tools-s3.ts';
 
 const MIB = 1024 ** 2;
@@ -106,6 +106,16 @@ export const WORKS: readonly Work[] = [
     roundTripMs: 0,
     place: 'ftps',
     tools: FTPS_TOOLS,
+  },
+  {
+    id: 'ftps-20ms',
+    title: '2,000 × 4 KiB, FTPS, 20 ms round trip',
+    files: 2000,
+    sizeBytes: 4096,
+    roundTripMs: 20,
+    place: 'ftps',
+    tools: FTPS_PARALLEL_TOOLS,
+    long: true,
   },
   {
     id: 'ftps-large',

@@ -12,10 +12,16 @@ import { createInterface } from 'node:readline';
 import { BUCKET, type BucketSite, bucketSite, outsideOfBucket } from '../endpoints/s3/kit.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/files.ts';
+import { freePorts } from '../support/ports.ts';
 import { killTree } from '../support/processes.ts';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { DAEMON, startVsftpd } from '../support/vsftpd.ts';
 import { type Copy, copyOnDisk } from './work.ts';
+
+/** Of loopback too; the certificate of FTPS servers holds it. */
+const OTHER_ADDRESS = '127.0.0.2';
+/** More than there are connections at any time, with those that have just ended. */
+const PASSIVE_PORTS = 400;
 
 /** Which server a work goes to. */
 export type Place = 'sftp' | 'ftps' | 's3';
@@ -66,7 +72,7 @@ export interface Site extends AsyncDisposable {
   /** The server as seen over a line with that round trip; 0 is loopback itself. */
   sftp(roundTripMs: number): Promise<SftpServer>;
   jumps(roundTripMs: number): Promise<JumpWay>;
-  ftps(): Promise<FtpsServer>;
+  ftps(roundTripMs: number): Promise<FtpsServer>;
   s3(): Promise<S3Place>;
   /** A new, empty one. */
   remoteFolder(place: Place): Promise<RemoteFolder>;
@@ -86,7 +92,7 @@ export async function makeSite(): Promise<Site> {
     const key = `${sshd.port} ${roundTripMs}`;
     const known = proxies.get(key);
     if (known !== undefined) return known;
-    const child = startProxy(sshd.port, roundTripMs);
+    const child = startProxy(roundTripMs, [sshd.port]);
     owned.defer(() => killTree(child));
     const port = firstNumber(child);
     proxies.set(key, port);
@@ -116,9 +122,17 @@ export async function makeSite(): Promise<Site> {
     return radosgw;
   };
   const owned = undo.move();
+  const far = new Map<number, Promise<FtpsServer>>();
+  const ftpsOver = async (roundTripMs: number): Promise<FtpsServer> => {
+    const server = await ftps();
+    if (roundTripMs === 0) return server;
+    const known = far.get(roundTripMs) ?? farFtps(owned, server, roundTripMs);
+    far.set(roundTripMs, known);
+    return await known;
+  };
   return {
     path: folder.path,
-    ftps,
+    ftps: ftpsOver,
     s3: async () => {
       const { server, env } = await bucket();
       return { url: server.url, bucket: BUCKET, env };
@@ -169,22 +183,39 @@ function inBucket(client: BucketSite['client'], path: string): RemoteFolder {
 }
 
 interface BenchVsftpd extends FtpsServer {
+  readonly passivePorts: readonly [first: number, last: number];
   readonly folder: string;
   readonly root: string;
 }
 
-async function startFtps(owner: AsyncDisposableStack): Promise<BenchVsftpd> {
-  const certificates = owner.use(await makeCertificates());
-  const server = owner.use(await startVsftpd({ certificate: await certificates.server('good') }));
-  const { host, port, user, password, folder, root } = server;
-  return { host, port, user, password, folder, root, caFile: certificates.caFile };
+/** Data connections go to the address of the control connection. */
+async function farFtps(
+  owner: AsyncDisposableStack,
+  { passivePorts: [first, last], ...server }: BenchVsftpd,
+  roundTripMs: number,
+): Promise<FtpsServer> {
+  const ports = [server.port, ...Array.from({ length: last - first + 1 }, (_, at) => first + at)];
+  const child = startProxy(roundTripMs, ports, OTHER_ADDRESS);
+  owner.defer(() => killTree(child));
+  await firstNumber(child);
+  return { ...server, host: OTHER_ADDRESS };
 }
 
-function startProxy(port: number, roundTripMs: number): ChildProcess {
+async function startFtps(owner: AsyncDisposableStack): Promise<BenchVsftpd> {
+  const certificates = owner.use(await makeCertificates());
+  const first = await freePorts(PASSIVE_PORTS);
+  const passivePorts = [first, first + PASSIVE_PORTS - 1] as const;
+  const certificate = await certificates.server('good');
+  const server = owner.use(await startVsftpd({ certificate, passivePorts }));
+  const { host, port, user, password, folder, root } = server;
+  return { host, port, user, password, folder, root, passivePorts, caFile: certificates.caFile };
+}
+
+/** @param address default: any free port of loopback, for one port */
+function startProxy(roundTripMs: number, ports: readonly number[], address?: string): ChildProcess {
   const script = join(import.meta.dirname, 'proxy.ts');
-  return spawn(process.execPath, [script, String(port), String(roundTripMs / 2)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const args = [roundTripMs / 2, ...ports, ...(address === undefined ? [] : [address])].map(String);
+  return spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
 }
 
 async function firstNumber(child: ChildProcess): Promise<number> {
@@ -208,7 +239,7 @@ export async function proxyThroughput(roundTripMs: number): Promise<number> {
   await once(sink, 'listening');
   const address = sink.address();
   if (address === null || typeof address === 'string') throw new Error('no port was given');
-  const proxy = startProxy(address.port, roundTripMs);
+  const proxy = startProxy(roundTripMs, [address.port]);
   try {
     const socket = connect(await firstNumber(proxy), '127.0.0.1');
     await once(socket, 'connect');

@@ -9,19 +9,20 @@ const CONNECTIONS = 4;
 
 const FERRY_FTPS: Tool = ferry({
   name: 'ferry',
-  endpoints: async ({ site }) => {
-    const { host, port, user, password, caFile } = await site.ftps();
+  endpoints: async ({ site, roundTripMs }) => {
+    const { host, port, user, password, caFile } = await site.ftps(roundTripMs);
     return { far: { type: 'ftps', host, port, user, password, ca: caFile, connections: CONNECTIONS } };
   },
 });
 
 const lftp: Tool = {
   name: `lftp -P ${CONNECTIONS}`,
-  command: async ({ source, remote, site }) => {
-    const { host, port, user, password, caFile } = await site.ftps();
+  command: async ({ source, remote, site, roundTripMs }) => {
+    const { host, port, user, password, caFile } = await site.ftps(roundTripMs);
     const script = [
       'set ftp:ssl-force true',
       'set ftp:ssl-protect-data true',
+      'set ftp:prefer-epsv true',
       `set ssl:ca-file ${caFile}`,
       'set net:max-retries 1',
       `open -p ${port} -u ${user},"${password}" ftp://${host}`,
@@ -45,8 +46,8 @@ const curl: Tool = {
   },
 };
 
-async function curlConfig({ source, remote, site }: Errand): Promise<string> {
-  const { host, port, user, password, caFile } = await site.ftps();
+async function curlConfig({ source, remote, site, roundTripMs }: Errand): Promise<string> {
+  const { host, port, user, password, caFile } = await site.ftps(roundTripMs);
   const entries = await readdir(source, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const uploads = files.map((file) => {
@@ -65,4 +66,7 @@ async function curlConfig({ source, remote, site }: Errand): Promise<string> {
   return [...options, `user = "${user}:${password}"`, ...uploads, ''].join('\n');
 }
 
+/** For one file. */
 export const FTPS_TOOLS: readonly Tool[] = [FERRY_FTPS, lftp, curl];
+/** For many: with several connections. */
+export const FTPS_PARALLEL_TOOLS: readonly Tool[] = [FERRY_FTPS, lftp];
