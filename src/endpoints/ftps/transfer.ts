@@ -119,10 +119,10 @@ class Running {
   async #begin(): Promise<{ readonly data: Data; readonly final: Pending }> {
     const { control, proven, passive } = this.#connection;
     const { start = 0, together, resume } = this.#options;
-    let first: Promise<Reply> | undefined;
+    let first = this.#connection.takeAhead();
     if (together && proven && passive === 'EPSV' && start === 0) {
       control.together(() => {
-        first = control.ask('EPSV');
+        first ??= control.ask('EPSV');
         this.#final = this.#command();
       });
     }
@@ -140,6 +140,7 @@ class Running {
     const pending = control.send(command, Number.POSITIVE_INFINITY);
     this.#after = Promise.all(after.map((next) => control.ask(next)));
     this.#after.catch(() => undefined); // nobody asks for them when the transfer fails
+    if (this.#options.together) this.#connection.askAhead();
     return pending;
   }
 
