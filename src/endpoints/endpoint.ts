@@ -153,6 +153,11 @@ export interface SendOptions extends CallOptions {
   checkpoint(note: string, underWay?: boolean): Promise<void>;
   /** Bytes confirmed by the far side so far, for progress; may go down after a restart from zero. */
   progress(confirmedBytes: number): void;
+  /**
+   * Called when what is left to do (a rename on its way) is in no other file's way, at most once: the session may be
+   * given the next file before this one is done.
+   */
+  readonly freed?: () => void;
 }
 
 export interface ListOptions extends CallOptions {

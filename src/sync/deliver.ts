@@ -88,6 +88,8 @@ export function createDeliver(options: DeliverOptions): Deliver {
       checkpoint: (note, underWay) => ledger.checkpoint(delivery.id, note, underWay),
       progress: (bytes) => events.emit('progress', delivery, bytes),
       ...(mode === undefined ? {} : { mode }),
+      // Where both ends are one session, that is still read from.
+      ...(from === to.session ? {} : { freed: () => void to[Symbol.asyncDispose]() }),
     };
     const destination = destinationAt(place);
     await assertMounted(to.session, destination, ledger, { signal });

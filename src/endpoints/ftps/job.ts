@@ -4,6 +4,7 @@ import { Fault } from '../../sync/errors.ts';
 import { type FilePath, folderOf, OWN_PREFIX, printable } from '../../sync/names.ts';
 import type { SendOptions, SourceFile } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
+import type { Lane } from './lanes.ts';
 import { isGood, type Reply, timeValOf } from './reply.ts';
 
 export interface Job {
@@ -14,6 +15,10 @@ export interface Job {
   readonly options: SendOptions;
   /** Another control connection, for when the first is lost. @throws Fault */
   readonly reconnect: (signal: AbortSignal) => Promise<Connection>;
+  /** Lets another file have the control connection. */
+  readonly free: () => void;
+  /** A control connection again, after that. @throws Fault */
+  readonly take: (signal: AbortSignal) => Promise<Lane>;
 }
 
 function inFolderOf(path: FilePath, name: string): FilePath {

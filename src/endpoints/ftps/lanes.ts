@@ -51,9 +51,10 @@ export class Lanes implements AsyncDisposable {
   /**
    * Runs an operation on a connection, and ends with it in bounded time once it was aborted: on a connection that
    * does not answer, it would take until the timeout.
+   * @param work may give its lane back before it is done
    * @throws Fault only
    */
-  async use<T>(signal: AbortSignal, work: (connection: Connection) => Promise<T>): Promise<T> {
+  async use<T>(signal: AbortSignal, work: (connection: Connection, lane: Lane) => Promise<T>): Promise<T> {
     const lane = await this.take(signal);
     const { connection } = lane;
     let timer: NodeJS.Timeout | undefined;
@@ -67,7 +68,7 @@ export class Lanes implements AsyncDisposable {
     };
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await work(connection);
+      return await work(connection, lane);
     } catch (error) {
       throwIfAborted(signal);
       throw asFault(error, signal);

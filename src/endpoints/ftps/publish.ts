@@ -43,6 +43,21 @@ export async function publish(connection: Connection, options: PublishOptions): 
   return 'published';
 }
 
+/**
+ * As `publish`, where the server is known to replace: the commands leave, and the reply alone is waited for.
+ * @param sent called once they have left
+ * @returns false when the rename was refused: `publish` finds out why
+ */
+export async function publishQuickly(
+  connection: Connection,
+  { temp, path }: PublishOptions,
+  sent: () => void,
+): Promise<boolean> {
+  const renaming = rename(connection, temp, path);
+  sent();
+  return isGood(await renaming);
+}
+
 /** Whether not even the temporary can get another name in its own folder. */
 async function renamesNothing(connection: Connection, temp: FilePath, token: string): Promise<boolean> {
   const other = tryPath(temp, token);

@@ -14,9 +14,10 @@ import type { Connection } from './connection.ts';
 import { holds } from './digest.ts';
 import { sizeFault } from './faults.ts';
 import { attributeCommands, attributesSet, type Job, tempPath } from './job.ts';
+import type { Lane } from './lanes.ts';
 import type { Facts } from './listing.ts';
 import { look, sizeBy, sizeOf } from './look.ts';
-import { publish, removeIfThere } from './publish.ts';
+import { publish, publishQuickly, removeIfThere } from './publish.ts';
 import type { Reply } from './reply.ts';
 import { note, resumable, resumePoint } from './resume.ts';
 import { findTarget, SourceDigest } from './target.ts';
@@ -55,6 +56,8 @@ class Sending implements AsyncDisposable {
   #connection: Connection;
   /** The connection is one of its own, made after the first was lost. */
   #own = false;
+  /** Of the connection, where it was given to others and taken again. */
+  #lane: Lane | undefined;
 
   constructor(connection: Connection, job: Job, reader: SourceReader) {
     this.#connection = connection;
@@ -65,6 +68,7 @@ class Sending implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#own) await this.#connection[Symbol.asyncDispose]();
+    this.#lane?.release();
   }
 
   async run(): Promise<Receipt> {
@@ -97,15 +101,27 @@ class Sending implements AsyncDisposable {
     await this.#verify(temp, sha256);
     await rechecked;
     this.#job.options.progress(this.#job.sizeBytes);
-    const { memory } = this.#connection;
+    const { memory, traits } = this.#connection;
     const { token } = options;
     if (replace) {
+      if (memory.replaces ?? traits.replaces) {
+        if (await publishQuickly(this.#connection, { temp, path, token }, this.#job.free))
+          return this.#receipt(path, sha256);
+        await this.#takeAgain();
+      }
       const published = await publish(this.#connection, { temp, path, token });
       if (published === 'published') return this.#receipt(path, sha256);
       await removeIfThere(this.#connection, temp);
       return undefined;
     }
     return await memory.alone(this.#job.path, () => this.#intoFreeName(temp, sha256));
+  }
+
+  /** Something is to be done after all, and the connection was given to others meanwhile. */
+  async #takeAgain(): Promise<void> {
+    if (this.#own) return;
+    this.#lane = await this.#job.take(this.#job.options.signal);
+    this.#connection = this.#lane.connection;
   }
 
   async #intoFreeName(temp: FilePath, sha256: string): Promise<Receipt | undefined> {

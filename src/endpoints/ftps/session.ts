@@ -17,7 +17,7 @@ import {
 import { archive, remove } from './after.ts';
 import type { Connection } from './connection.ts';
 import { tempPath, tryPath } from './job.ts';
-import type { Lanes } from './lanes.ts';
+import type { Lane, Lanes } from './lanes.ts';
 import { list } from './list.ts';
 import { entryOf, lookAtLink } from './look.ts';
 import { putBack, removeIfThere } from './publish.ts';
@@ -48,9 +48,15 @@ export class FtpsSession implements Session {
 
   async send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult> {
     const { sizeBytes } = source.version;
-    const receipt = await this.#lanes.use(options.signal, (connection) =>
-      send(connection, { source, sizeBytes, path, options, reconnect: this.#reconnect }),
-    );
+    const reconnect = this.#reconnect;
+    const take = (signal: AbortSignal): Promise<Lane> => this.#lanes.take(signal);
+    const receipt = await this.#lanes.use(options.signal, (connection, lane) => {
+      const free = (): void => {
+        lane.release();
+        options.freed?.();
+      };
+      return send(connection, { source, sizeBytes, path, options, reconnect, free, take });
+    });
     return { state: 'done', receipt };
   }
 
