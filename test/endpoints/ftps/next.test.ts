@@ -1,0 +1,71 @@
+/** One connection, file upon file: the next begins while the rename of the one before is on its way. */
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { calm, deliver, faultOf } from '../../contract/endpoint/kit.ts';
+import { type Certificates, makeCertificates } from '../../support/certificates.ts';
+import { assertNoLeftovers, sha256OfFile, treeOf } from '../../support/files.ts';
+import { startProftpd } from '../../support/proftpd.ts';
+import { generatedSource } from '../../support/source.ts';
+import { startVsftpd } from '../../support/vsftpd.ts';
+import { type AnyServer, entryFor, ftps, startTransfer } from './kit.ts';
+
+const COUNT = 150;
+/** Every so many is refused: a folder has its name. */
+const EVERY = 10;
+
+let certificates: Certificates;
+before(async () => {
+  certificates = await makeCertificates();
+});
+after(() => certificates[Symbol.asyncDispose]());
+
+const isTaken = (n: number): boolean => n % EVERY === EVERY - 1;
+const sourceOf = (n: number) => generatedSource({ sizeBytes: (n * 997) % 70_000, seed: `${n}` });
+const nameOf = (n: number): string => `file-${n}`;
+const tokenOf = (n: number): string => n.toString(16).padStart(16, '0');
+
+/** Sends them all, each begun as soon as the one before lets it. Resolves to how many were begun before the one before was done. */
+async function sendAll(server: AnyServer): Promise<number> {
+  for (let n = 0; n < COUNT; n += 1) if (isTaken(n)) await mkdir(join(server.folder, nameOf(n)));
+  await using session = await ftps(entryFor(server, certificates)).connect(calm.signal);
+  const all: Promise<unknown>[] = [];
+  let early = 0;
+  for (let n = 0; n < COUNT; n += 1) {
+    const freed = Promise.withResolvers<void>();
+    let done = false;
+    const token = tokenOf(n);
+    const sent = deliver(session, sourceOf(n), `/files/${nameOf(n)}`, { token, freed: freed.resolve });
+    const ended = isTaken(n) ? faultOf(sent, 'permanent') : sent;
+    all.push(
+      ended.finally(() => {
+        done = true;
+      }),
+    );
+    await Promise.race([freed.promise, ended]);
+    if (!done) early += 1;
+  }
+  await Promise.all(all);
+  assert.equal(session.broken, undefined);
+  return early;
+}
+
+for (const [name, start, overlaps] of [
+  ['vsftpd', startVsftpd, true],
+  ['ProFTPD', startProftpd, true],
+  ['Transfer Family', startTransfer(), false],
+] as const) {
+  test(`${COUNT} files on one connection to ${name} arrive whole, those whose name is taken are refused`, async () => {
+    await using server = await start({ certificate: await certificates.server('good') });
+    const early = await sendAll(server);
+    assert.equal(early > COUNT / 2, overlaps, `${early} were begun early`);
+    for (let n = 0; n < COUNT; n += 1) {
+      if (!isTaken(n))
+        assert.equal(await sha256OfFile(join(server.folder, nameOf(n))), sourceOf(n).sha256, nameOf(n));
+    }
+    assert.equal((await treeOf(server.folder)).length, COUNT);
+    await assertNoLeftovers(server.folder);
+  });
+}
