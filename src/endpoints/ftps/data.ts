@@ -288,7 +288,8 @@ export class Data {
         this.#wake = resolve;
       });
     }
+    // It may be destroyed and not have said so yet.
+    if (this.#socket.destroyed) this.#failure ??= this.#lost(new Error('closed'));
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#socket.destroyed) throw this.#lost(new Error('closed'));
   }
 }
