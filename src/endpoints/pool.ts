@@ -46,7 +46,8 @@ interface Member {
 }
 
 interface Waiter {
-  readonly bytes: number;
+  /** `none`: it needs no place, only that there is a session. */
+  readonly bytes: number | 'none';
   readonly admit: (lease: Lease) => void;
   readonly refuse: (fault: Fault) => void;
 }
@@ -80,8 +81,7 @@ export class Pool implements AsyncDisposable {
    */
   async lease(options: { readonly bytes: number; readonly signal: AbortSignal }): Promise<Lease> {
     const { bytes, signal } = options;
-    if (signal.aborted || this.#closing.signal.aborted)
-      throw new Fault('aborted', 'stopped before it was done');
+    this.#assertOpen(signal);
     const mayBeHelped = bytes >= HELPED_BYTES && this.endpoint.capabilities.positionalWrites;
     const helped = mayBeHelped && (await this.#isLongLine());
     if (helped) await this.#openHelpers();
@@ -89,10 +89,10 @@ export class Pool implements AsyncDisposable {
     return helped ? this.#withHelpers(lease, bytes) : lease;
   }
 
-  /** Makes sure that there is a live session. Errors as `lease`. */
+  /** Makes sure that there is a live session, and takes no place on it. Errors as `lease`. */
   async probe(signal: AbortSignal): Promise<void> {
-    const lease = await this.lease({ bytes: 0, signal });
-    lease.release();
+    this.#assertOpen(signal);
+    await this.#wait('none', signal);
   }
 
   async close(): Promise<void> {
@@ -108,7 +108,12 @@ export class Pool implements AsyncDisposable {
     return this.close();
   }
 
-  #wait(bytes: number, signal: AbortSignal): Promise<Lease> {
+  #assertOpen(signal: AbortSignal): void {
+    if (signal.aborted || this.#closing.signal.aborted)
+      throw new Fault('aborted', 'stopped before it was done');
+  }
+
+  #wait(bytes: number | 'none', signal: AbortSignal): Promise<Lease> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         bytes,
@@ -127,9 +132,9 @@ export class Pool implements AsyncDisposable {
           signal.reason instanceof Fault ? signal.reason : new Fault('aborted', 'stopped before it was done'),
         );
       };
-      const member = this.#roomFor(bytes);
-      if (member !== undefined) {
-        resolve(this.#occupy(member, bytes));
+      const lease = this.#admit(bytes);
+      if (lease !== undefined) {
+        resolve(lease);
         return;
       }
       signal.addEventListener('abort', onAbort, { once: true });
@@ -146,12 +151,23 @@ export class Pool implements AsyncDisposable {
     if (this.#waiters.length === 0) return;
     const left: Waiter[] = [];
     for (const waiter of this.#waiters) {
-      const member = this.#roomFor(waiter.bytes);
-      if (member === undefined) left.push(waiter);
-      else waiter.admit(this.#occupy(member, waiter.bytes));
+      const lease = this.#admit(waiter.bytes);
+      if (lease === undefined) left.push(waiter);
+      else waiter.admit(lease);
     }
     this.#waiters = left;
     this.#grow();
+  }
+
+  /** Undefined where there is no room. */
+  #admit(bytes: number | 'none'): Lease | undefined {
+    if (bytes !== 'none') {
+      const member = this.#roomFor(bytes);
+      return member && this.#occupy(member, bytes);
+    }
+    for (const { session } of this.#members)
+      if (session.broken === undefined) return { session, helpers: [], release: () => undefined };
+    return undefined;
   }
 
   #roomFor(bytes: number): Member | undefined {
@@ -205,8 +221,9 @@ export class Pool implements AsyncDisposable {
   #grow(): void {
     if (this.#live() + this.#connecting.size >= this.endpoint.connections) return;
     const capacity = this.endpoint.capabilities.filesInFlight;
-    const places = this.#waiters.reduce((sum, waiter) => sum + weight(waiter.bytes, capacity), 0);
-    this.#open(Math.ceil(places / capacity) - this.#connecting.size);
+    const places = this.#waiters.reduce((sum, { bytes }) => sum + weight(bytes, capacity), 0);
+    const wanted = Math.max(this.#waiters.length === 0 ? 0 : 1, Math.ceil(places / capacity));
+    this.#open(wanted - this.#connecting.size);
   }
 
   #live(): number {
@@ -310,7 +327,8 @@ function largest(capacity: number): number {
   return Math.max(1, Math.floor(capacity / 2));
 }
 
-function weight(bytes: number, capacity: number): number {
+function weight(bytes: number | 'none', capacity: number): number {
+  if (bytes === 'none') return 0;
   if (bytes <= SMALL_BYTES) return 1;
   return Math.min(Math.ceil(bytes / SMALL_BYTES), largest(capacity));
 }

@@ -120,6 +120,22 @@ describe('a pool', () => {
     assert.equal(place.connects, 3);
   });
 
+  test('opens one session for a file that comes while somebody makes sure that there is one', async () => {
+    const connected = Promise.withResolvers<void>();
+    const place = new Place({ filesInFlight: 1, connections: 4, connected: connected.promise });
+    await using pool = new Pool(place.endpoint);
+    const { signal } = new AbortController();
+    const probed = pool.probe(signal);
+    const leased = pool.lease({ bytes: 10, signal });
+    connected.resolve();
+    await probed;
+    const lease = await leased;
+    assert.equal(place.connects, 1);
+    await pool.probe(signal); // while no place is free
+    lease.release();
+    assert.equal(place.connects, 1);
+  });
+
   test('keeps room for small files beside large ones', async () => {
     const place = new Place({ filesInFlight: 8, connections: 1 });
     await using pool = new Pool(place.endpoint);
