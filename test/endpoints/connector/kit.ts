@@ -117,7 +117,8 @@ export async function contractSetup(
   const { symlink: _, ...outside } = partner.outside.below('base');
   const owned = undo.move();
   return {
-    endpoint: partner.endpoint(entry(partner.server)),
+    // It looks into a folder that is not there, and nothing but time tells that of a listing.
+    endpoint: partner.endpoint({ listingTimeout: '8s', ...entry(partner.server) }),
     folder: `${partner.server.folder}/base`,
     outside,
     takesOnly: true,
