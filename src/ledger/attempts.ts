@@ -63,11 +63,20 @@ const ATTEMPTS = `SELECT started_at_ms, ended_at_ms, outcome, counted,
     error_kind, error_code, error_message, error_advice
   FROM attempts WHERE delivery = ? ORDER BY nth`;
 
+interface Claim {
+  readonly id: number;
+  readonly generation: number;
+  readonly nowMs: number;
+  readonly resolve: (delivery: Delivery | undefined) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 export class Attempts {
   readonly #db: Database;
   readonly #names: Names;
   readonly #owner: Owner;
   readonly #commits: Commits;
+  #claims: Claim[] = [];
 
   constructor(db: Database, names: Names, owner: Owner, commits: Commits) {
     this.#db = db;
@@ -77,15 +86,38 @@ export class Attempts {
   }
 
   claim(id: number, generation: number, nowMs: number): Delivery | undefined {
-    return this.#db.write(() => {
-      this.#owner.lock();
-      const mine = this.#owner.id;
-      const claimed =
-        this.#db.run(CLAIM_OWN, nowMs, id, generation, mine).changes > 0 ||
-        this.#db.run(CLAIM_ANY, nowMs, mine, id, generation).changes > 0;
-      const row = claimed ? this.#db.get(CLAIMED, id) : undefined;
-      return row && deliveryOf(row, this.#names);
+    return this.#db.write(() => this.#claim(id, generation, nowMs));
+  }
+
+  claimSoon(id: number, generation: number, nowMs: number): Promise<Delivery | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#claims.push({ id, generation, nowMs, resolve, reject });
+      if (this.#claims.length === 1) setImmediate(() => this.#claimAll());
     });
+  }
+
+  #claimAll(): void {
+    const claims = this.#claims;
+    this.#claims = [];
+    try {
+      const claimed = this.#db.write(() =>
+        claims.map(({ id, generation, nowMs }) => this.#claim(id, generation, nowMs)),
+      );
+      for (const [at, { resolve }] of claims.entries()) resolve(claimed[at]);
+    } catch (error) {
+      for (const { reject } of claims) reject(error);
+    }
+  }
+
+  /** Within a transaction. */
+  #claim(id: number, generation: number, nowMs: number): Delivery | undefined {
+    this.#owner.lock();
+    const mine = this.#owner.id;
+    const claimed =
+      this.#db.run(CLAIM_OWN, nowMs, id, generation, mine).changes > 0 ||
+      this.#db.run(CLAIM_ANY, nowMs, mine, id, generation).changes > 0;
+    const row = claimed ? this.#db.get(CLAIMED, id) : undefined;
+    return row && deliveryOf(row, this.#names);
   }
 
   checkpoint(id: number, note: string, underWay = false): Promise<void> {

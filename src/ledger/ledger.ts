@@ -130,6 +130,8 @@ export interface Ledger extends Disposable {
    * another generation, or another delivery to the same endpoint and target is sending or under way.
    */
   claim(id: number, generation: number, nowMs: number): Delivery | undefined;
+  /** As `claim`, those of one turn of the event loop in one transaction. */
+  claimSoon(id: number, generation: number, nowMs: number): Promise<Delivery | undefined>;
   /**
    * Keeps the note of a claimed delivery. While the last one said `underWay` (default: no), the delivery counts as being
    * sent for `owe`, `disown` and `claim`, whatever its state. Durable when resolved.

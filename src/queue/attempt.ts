@@ -6,10 +6,11 @@
  * void. `Runs` holds what is under way, so that it can be aborted.
  */
 
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Delivered } from '../sync/deliver.ts';
 import type { Delivery, Outcome } from '../sync/delivery.ts';
-import { asFault, Fault, isEndpointFault } from '../sync/errors.ts';
+import { asFault, Fault, isEndpointFault, throwIfAborted } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import type { Entry } from './feeder.ts';
 import { judge, type RetrySettings, type Verdict } from './policy.ts';
@@ -18,7 +19,7 @@ import { judge, type RetrySettings, type Verdict } from './policy.ts';
 export type Deliver = (delivery: Delivery, signal: AbortSignal) => Promise<Delivered>;
 
 export interface AttemptOptions {
-  readonly ledger: Pick<Ledger, 'claim' | 'settle' | 'get'>;
+  readonly ledger: Pick<Ledger, 'claimSoon' | 'settle' | 'get'>;
   readonly events: Events;
   readonly deliver: Deliver;
   readonly retryOf: (job: string) => RetrySettings;
@@ -74,22 +75,28 @@ export class Attempts {
 
   /** Never throws. */
   async run({ id, generation }: Entry): Promise<Next> {
-    const { ledger, trouble, now } = this.#options;
-    const startedAtMs = now();
-    let delivery: Delivery | undefined;
+    const startedAtMs = this.#options.now();
+    const controller = new AbortController();
+    const twice = this.#running.has(id);
+    if (!twice) this.#running.set(id, controller); // before it is claimed: an abort in between counts
     try {
-      delivery = this.#running.has(id) ? undefined : ledger.claim(id, generation, startedAtMs);
-      if (delivery === undefined) return this.#void(id, generation);
+      const claimed = await this.#claim({ id, generation }, twice, startedAtMs);
+      return 'entry' in claimed ? claimed : await this.#attempt(claimed, startedAtMs, controller.signal);
+    } finally {
+      if (!twice) this.#running.delete(id);
+    }
+  }
+
+  /** @param twice it is being sent already */
+  async #claim({ id, generation }: Entry, twice: boolean, startedAtMs: number): Promise<Delivery | Next> {
+    const { ledger, trouble } = this.#options;
+    try {
+      // Of two entries for one delivery, the second waits for what becomes of the claim of the first.
+      const delivery = twice ? await turn(undefined) : await ledger.claimSoon(id, generation, startedAtMs);
+      return delivery ?? this.#void(id, generation);
     } catch (error) {
       trouble(new Error(`nothing can be taken from the queue: ${sayOf(error)}`));
       return { entry: 'postpone', atMs: startedAtMs + CLAIM_AGAIN_MS };
-    }
-    const controller = new AbortController();
-    this.#running.set(id, controller);
-    try {
-      return await this.#attempt(delivery, startedAtMs, controller.signal);
-    } finally {
-      this.#running.delete(id);
     }
   }
 
@@ -103,6 +110,7 @@ export class Attempts {
   async #attempt(delivery: Delivery, startedAtMs: number, signal: AbortSignal): Promise<Next> {
     const { deliver, worked, isFull, now } = this.#options;
     try {
+      throwIfAborted(signal); // while it was claimed
       const delivered = await deliver(delivery, signal);
       worked();
       if (delivered.state === 'done') return { entry: 'drop' };

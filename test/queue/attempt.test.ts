@@ -60,6 +60,7 @@ test('a lost lock ends a send only when the claim is lost too', async () => {
   }));
   const { attempts, delivery, state } = made;
   const running = attempts.run(delivery);
+  await until('it to be claimed', () => state() === 'sending');
   attempts.lost(delivery);
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(attempts.size, 1);
@@ -90,8 +91,9 @@ test('a second entry for what is being sent is void', async () => {
 
 test('one that waits for an older version of the same file is put off, not dropped', async () => {
   await using made = await makeAttempts(endless);
-  const { attempts, delivery, ledger } = made;
+  const { attempts, delivery, ledger, state } = made;
   const running = attempts.run(delivery);
+  await until('it to be claimed', () => state() === 'sending');
   ledger.owe([owedFile('server', 'a', { version: { sizeBytes: 2, mtimeMs: 2, tag: '' } })], Date.now());
   const [newer] = ledger.take({ endpoint: 'server', limit: 1, nowMs: Date.now(), ordered: [] });
   assert.ok(newer !== undefined);

@@ -33,6 +33,24 @@ export function claimContract(contract: Contract): void {
     assert.equal(ledger.claim(id, generation, T0), undefined, 'sending already');
   });
 
+  contract('claims several of one turn together, each for itself', async ({ ledger }) => {
+    ledger.owe([file('a'), file('b'), file('c')], T0);
+    const taken = take(ledger, { limit: 3 });
+    const [a, b, c] = taken;
+    assert.ok(a && b && c);
+    const claims = [
+      ledger.claimSoon(a.id, a.generation, T0 + 4),
+      ledger.claimSoon(a.id, a.generation, T0 + 4),
+      ledger.claimSoon(b.id, b.generation + 1, T0 + 4),
+      ledger.claimSoon(c.id, c.generation, T0 + 5),
+    ];
+    assert.equal(known(ledger, a.id).state, 'queued', 'not at once');
+    const [first, again, stale, other] = await Promise.all(claims);
+    assert.deepEqual([first?.id, again, stale, other?.id], [a.id, undefined, undefined, c.id]);
+    assert.deepEqual([first, other], [known(ledger, a.id), known(ledger, c.id)]);
+    assert.deepEqual([first?.state, known(ledger, b.id).state], ['sending', 'queued']);
+  });
+
   contract('claims nothing that is not in a queue', async ({ ledger }) => {
     const due = owe(ledger, file('due', { endpoint: 'other' }));
     const delivered = await ended(ledger, file('delivered'));
