@@ -63,20 +63,11 @@ const ATTEMPTS = `SELECT started_at_ms, ended_at_ms, outcome, counted,
     error_kind, error_code, error_message, error_advice
   FROM attempts WHERE delivery = ? ORDER BY nth`;
 
-interface Claim {
-  readonly id: number;
-  readonly generation: number;
-  readonly nowMs: number;
-  readonly resolve: (delivery: Delivery | undefined) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 export class Attempts {
   readonly #db: Database;
   readonly #names: Names;
   readonly #owner: Owner;
   readonly #commits: Commits;
-  #claims: Claim[] = [];
 
   constructor(db: Database, names: Names, owner: Owner, commits: Commits) {
     this.#db = db;
@@ -89,24 +80,12 @@ export class Attempts {
     return this.#db.write(() => this.#claim(id, generation, nowMs));
   }
 
-  claimSoon(id: number, generation: number, nowMs: number): Promise<Delivery | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#claims.push({ id, generation, nowMs, resolve, reject });
-      if (this.#claims.length === 1) setImmediate(() => this.#claimAll());
+  async claimSoon(id: number, generation: number, nowMs: number): Promise<Delivery | undefined> {
+    let claimed: Delivery | undefined;
+    await this.#commits.soon(() => {
+      claimed = this.#claim(id, generation, nowMs);
     });
-  }
-
-  #claimAll(): void {
-    const claims = this.#claims;
-    this.#claims = [];
-    try {
-      const claimed = this.#db.write(() =>
-        claims.map(({ id, generation, nowMs }) => this.#claim(id, generation, nowMs)),
-      );
-      for (const [at, { resolve }] of claims.entries()) resolve(claimed[at]);
-    } catch (error) {
-      for (const { reject } of claims) reject(error);
-    }
+    return claimed;
   }
 
   /** Within a transaction. */

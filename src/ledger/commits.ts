@@ -1,5 +1,5 @@
 /**
- * Group commits: what has to survive a power cut, written together. Calls of one turn of the event loop, and all that
+ * Group commits: what has to survive a power cut, written together, and what need not, along with it. Calls of one turn of the event loop, and all that
  * come while the disk is busy, share one transaction and one flush; each call succeeds or fails for itself.
  *
  * In WAL mode a transaction is durable once the log is flushed. SQLite would do that inside COMMIT
@@ -13,6 +13,8 @@ import { closedFault, sqliteFault } from './faults.ts';
 
 interface Call {
   readonly work: () => void;
+  /** It is told when it is on the disk; else as soon as it is written. */
+  readonly durable: boolean;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -23,6 +25,8 @@ export class Commits implements Disposable {
   /** Written, and not known to be on the disk. */
   #unflushed: Call[] = [];
   #state: 'idle' | 'scheduled' | 'flushing' | 'closed' = 'idle';
+  /** Somebody waits for what is written in this turn. */
+  #applying = false;
   #log: number | undefined;
 
   constructor(db: Database) {
@@ -33,8 +37,22 @@ export class Commits implements Disposable {
   add(work: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#state === 'closed') return reject(closedFault(this.#db.file));
-      this.#waiting.push({ work, resolve, reject });
+      this.#waiting.push({ work, durable: true, resolve, reject });
       this.#schedule();
+    });
+  }
+
+  /** As `add`, for what need not survive a power cut: it waits for this turn of the event loop, and for no disk. */
+  soon(work: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#state === 'closed') return reject(closedFault(this.#db.file));
+      this.#waiting.push({ work, durable: false, resolve, reject });
+      if (this.#applying) return;
+      this.#applying = true;
+      setImmediate(() => {
+        this.#applying = false;
+        this.apply();
+      });
     });
   }
 
@@ -94,11 +112,17 @@ export class Commits implements Disposable {
     if (this.#waiting.length + this.#unflushed.length > 0) this.#schedule();
   }
 
-  /** Writes what waits in one transaction and returns the calls that succeeded; the others are rejected. */
+  /** Writes what waits in one transaction and returns the calls that succeeded and wait for the disk; those that failed are rejected. */
   #write(): readonly Call[] {
     const calls = this.#waiting;
     if (calls.length === 0) return [];
     this.#waiting = [];
+    const written = this.#writeAll(calls);
+    for (const { durable, resolve } of written) if (!durable) resolve();
+    return written.filter(({ durable }) => durable);
+  }
+
+  #writeAll(calls: readonly Call[]): readonly Call[] {
     try {
       this.#db.write(() => {
         for (const call of calls) call.work();

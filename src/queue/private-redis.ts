@@ -154,7 +154,7 @@ class Server implements PrivateRedis {
     });
     // What it said last may be read after its end; but something may hold its pipes open.
     const exit = once(child, 'exit').then(() => sleep(LAST_WORDS_MS, undefined, { ref: false }));
-    const silent = Promise.race([once(child, 'close'), exit]).catch(() => undefined);
+    const silent = Promise.race([once(child, 'close'), exit]).catch(() => undefined); // 'error', which is in `said`
     await this.#listening(child, () => said, silent);
     this.#failures = 0;
     child.once('exit', () => {

@@ -61,8 +61,8 @@ class PartedSend {
 
   async #send(target: FilePath): Promise<Receipt | 'taken'> {
     const { source, reader, options } = this.#job;
-    const upload = await openUpload(this.#job, target, async (partBytes) =>
-      source.near === true ? await this.#digestsFor(partBytes) : undefined,
+    const upload = await openUpload(this.#job, target, async () =>
+      source.near === true ? await this.#readDigests() : undefined,
     );
     const sender = new PartSender(this.#job, target, upload);
     let stored: Stored | 'taken';
@@ -143,13 +143,13 @@ class PartedSend {
   }
 
   async #digest(): Promise<string> {
-    const { bucket, sizeBytes } = this.#job;
-    this.#sha256 ??= (await this.#digestsFor(partBytesFor(sizeBytes, bucket.settings.partSize))).whole;
+    this.#sha256 ??= (await this.#readDigests()).whole;
     return this.#sha256;
   }
 
-  async #digestsFor(partBytes: number): Promise<Digests> {
-    this.#digests ??= await digestsOf(this.#job, partBytes);
+  async #readDigests(): Promise<Digests> {
+    const { bucket, sizeBytes } = this.#job;
+    this.#digests ??= await digestsOf(this.#job, partBytesFor(sizeBytes, bucket.settings.partSize));
     return this.#digests;
   }
 

@@ -30,12 +30,12 @@ export interface Upload {
 
 /**
  * Goes on with the upload of an earlier attempt, where that can be, or starts one.
- * @param digest asked when one is started, with the size of its parts
+ * @param digest asked when one is started; its parts are as long as `partBytesFor` says
  */
 export async function openUpload(
   job: Job,
   target: FilePath,
-  digest: (partBytes: number) => Promise<Digests | undefined>,
+  digest: () => Promise<Digests | undefined>,
 ): Promise<Upload> {
   const { bucket, source, options } = job;
   const { Key } = bucket.at(target);
@@ -45,14 +45,13 @@ export async function openUpload(
     if (resumed !== undefined) return resumed;
     await abandon(bucket, before, options.signal);
   }
-  const partBytes = partBytesFor(job.sizeBytes, bucket.settings.partSize);
-  const digests = await digest(partBytes);
+  const digests = await digest();
   const sha256 = digests?.whole;
   const intent: Note = {
     s3: 1,
     key: Key,
     startedMs: bucket.memory.now(),
-    partBytes,
+    partBytes: partBytesFor(job.sizeBytes, bucket.settings.partSize),
     parts: 0,
     version: source.version,
     ...(sha256 === undefined ? {} : { sha256 }),
