@@ -21,7 +21,7 @@ const { bundledNode, newEnough, tooOld } = require('./node-24.cjs');
 
 /** Bytes in use, some of them garbage. */
 const LARGE_HEAP = 40e6;
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = 500;
 
 if (newEnough) keepHeapSmall();
 if (newEnough) enableCompileCache(join(__dirname, '..', '..', 'node_modules', '.cache', 'ferry'));

@@ -92,6 +92,30 @@ withSlowDisk(
   },
 );
 
+withSlowDisk('what need not be durable waits for no disk, and what fails beside it', async (disk) => {
+  const { db, commits, asked, end } = disk;
+  const first = commits.add(insert(db, 1));
+  await turn();
+  await turn();
+  const soon = Promise.allSettled([2, 2, 3].map((n) => commits.soon(insert(db, n))));
+  let durable = false;
+  const second = commits.add(insert(db, 4)).then(() => {
+    durable = true;
+  });
+  assert.deepEqual(
+    (await soon).map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.deepEqual([count(db), asked(), durable], [4, 1, false], 'and what was to wait was written with it');
+  end();
+  await first;
+  await turn();
+  await turn();
+  assert.deepEqual([asked(), durable], [2, false]);
+  end();
+  await second;
+});
+
 withSlowDisk('what fails fails alone', async ({ db, commits, end }) => {
   const calls = [1, 2, 2, 3].map((n) => commits.add(insert(db, n)));
   const half = commits.add(() => {
