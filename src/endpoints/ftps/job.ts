@@ -17,7 +17,7 @@ export interface Job {
   readonly reconnect: (signal: AbortSignal) => Promise<Connection>;
   /** Lets another file have the control connection. */
   readonly free: () => void;
-  /** A control connection again, after that. @throws Fault */
+  /** Waits for it to be free again. @throws Fault */
   readonly take: (signal: AbortSignal) => Promise<Lane>;
 }
 

@@ -1,6 +1,7 @@
 /**
  * The control connections of one session. One carries one operation at a time; a second one is opened only when a
- * file is read from the same endpoint that it is sent to, on the same session. What asks for a third waits its turn.
+ * file is read from the same endpoint that it is sent to, on the same session. What asks for a third waits its turn,
+ * and so does what is sent: the server may let no more connections in than endpoints.yaml says.
  */
 
 import { asFault, Fault, throwIfAborted } from '../../sync/errors.ts';
@@ -16,6 +17,7 @@ export interface Lane {
 }
 
 interface Waiter {
+  readonly mainOnly: boolean;
   readonly admit: (lane: Lane) => void;
   readonly refuse: (error: unknown) => void;
 }
@@ -45,17 +47,29 @@ export class Lanes implements AsyncDisposable {
     if (this.broken !== undefined) throw this.broken;
     if (!this.#mainTaken) return this.#takeMain();
     if (!this.#spareTaken) return await this.#takeSpare(signal);
-    return await this.#wait(signal);
+    return await this.#wait(signal, false);
+  }
+
+  /** As `take`, and waits rather than have a second one opened. */
+  async takeMain(signal: AbortSignal): Promise<Lane> {
+    throwIfAborted(signal);
+    if (this.broken !== undefined) throw this.broken;
+    return this.#mainTaken ? await this.#wait(signal, true) : this.#takeMain();
   }
 
   /**
    * Runs an operation on a connection, and ends with it in bounded time once it was aborted: on a connection that
    * does not answer, it would take until the timeout.
    * @param work may give its lane back before it is done
+   * @param taken the lane that it is for
    * @throws Fault only
    */
-  async use<T>(signal: AbortSignal, work: (connection: Connection, lane: Lane) => Promise<T>): Promise<T> {
-    const lane = await this.take(signal);
+  async use<T>(
+    signal: AbortSignal,
+    work: (connection: Connection, lane: Lane) => Promise<T>,
+    taken = this.take(signal),
+  ): Promise<T> {
+    const lane = await taken;
     const { connection } = lane;
     let timer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
@@ -120,13 +134,14 @@ export class Lanes implements AsyncDisposable {
     };
   }
 
-  #wait(signal: AbortSignal): Promise<Lane> {
+  #wait(signal: AbortSignal, mainOnly: boolean): Promise<Lane> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         signal.removeEventListener('abort', onAbort);
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
       };
       const waiter: Waiter = {
+        mainOnly,
         admit: (lane) => {
           leave();
           resolve(lane);
@@ -148,18 +163,17 @@ export class Lanes implements AsyncDisposable {
   }
 
   #serve(): void {
-    const [first] = this.#waiters;
-    if (first === undefined) return;
-    if (this.broken !== undefined) first.refuse(this.broken);
-    else if (!this.#mainTaken) first.admit(this.#takeMain());
-    else if (!this.#spareTaken && this.#spare !== undefined && this.#spare.broken === undefined) {
-      this.#spareTaken = true;
-      first.admit(
-        this.#lane(this.#spare, () => {
-          this.#spareTaken = false;
-        }),
-      );
-    } else return;
-    this.#serve();
+    for (const waiter of this.#waiters.slice()) {
+      if (this.broken !== undefined) waiter.refuse(this.broken);
+      else if (!this.#mainTaken) waiter.admit(this.#takeMain());
+      else if (!waiter.mainOnly && !this.#spareTaken && this.#spare !== undefined && !this.#spare.broken) {
+        this.#spareTaken = true;
+        waiter.admit(
+          this.#lane(this.#spare, () => {
+            this.#spareTaken = false;
+          }),
+        );
+      }
+    }
   }
 }

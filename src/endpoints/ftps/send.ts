@@ -56,7 +56,9 @@ class Sending implements AsyncDisposable {
   #connection: Connection;
   /** The connection is one of its own, made after the first was lost. */
   #own = false;
-  /** Of the connection, where it was given to others and taken again. */
+  /** The connection was given to others. */
+  #lent = false;
+  /** Of the connection, once it was taken again. */
   #lane: Lane | undefined;
 
   constructor(connection: Connection, job: Job, reader: SourceReader) {
@@ -105,7 +107,7 @@ class Sending implements AsyncDisposable {
     const { token } = options;
     if (replace) {
       if (memory.replaces ?? traits.replaces) {
-        if (await publishQuickly(this.#connection, { temp, path, token }, this.#job.free))
+        if (await publishQuickly(this.#connection, { temp, path, token }, () => this.#lend()))
           return this.#receipt(path, sha256);
         await this.#takeAgain();
       }
@@ -117,11 +119,16 @@ class Sending implements AsyncDisposable {
     return await memory.alone(this.#job.path, () => this.#intoFreeName(temp, sha256));
   }
 
-  /** Something is to be done after all, and the connection was given to others meanwhile. */
+  #lend(): void {
+    this.#lent = !this.#own;
+    this.#job.free();
+  }
+
+  /** Something is to be done after all. */
   async #takeAgain(): Promise<void> {
-    if (this.#own) return;
+    if (!this.#lent) return;
     this.#lane = await this.#job.take(this.#job.options.signal);
-    this.#connection = this.#lane.connection;
+    this.#lent = false;
   }
 
   async #intoFreeName(temp: FilePath, sha256: string): Promise<Receipt | undefined> {
@@ -292,7 +299,7 @@ class Sending implements AsyncDisposable {
 
   /** The temporary goes, unless the next attempt at this version can go on from it. */
   async #cleanUp(temp: FilePath, error: unknown): Promise<void> {
-    if (this.#connection.broken !== undefined) return;
+    if (this.#lent || this.#connection.broken !== undefined) return;
     const passing = error instanceof Fault && (error.kind === 'aborted' || error.kind === 'unreachable');
     if (passing && resumable(this.#connection, this.#job)) return;
     await removeIfThere(this.#connection, temp).catch(() => undefined);

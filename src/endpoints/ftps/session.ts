@@ -8,6 +8,7 @@ import {
   type Entry,
   type FileVersion,
   type ListOptions,
+  type Receipt,
   SERVER_CLOCK_SKEW_MS,
   type SendOptions,
   type SendResult,
@@ -49,14 +50,15 @@ export class FtpsSession implements Session {
   async send(source: SourceFile, path: FilePath, options: SendOptions): Promise<SendResult> {
     const { sizeBytes } = source.version;
     const reconnect = this.#reconnect;
-    const take = (signal: AbortSignal): Promise<Lane> => this.#lanes.take(signal);
-    const receipt = await this.#lanes.use(options.signal, (connection, lane) => {
+    const take = (signal: AbortSignal): Promise<Lane> => this.#lanes.takeMain(signal);
+    const sending = (connection: Connection, lane: Lane): Promise<Receipt> => {
       const free = (): void => {
         lane.release();
         options.freed?.();
       };
       return send(connection, { source, sizeBytes, path, options, reconnect, free, take });
-    });
+    };
+    const receipt = await this.#lanes.use(options.signal, sending, take(options.signal));
     return { state: 'done', receipt };
   }
 

@@ -69,3 +69,14 @@ for (const [name, start, overlaps] of [
     await assertNoLeftovers(server.folder);
   });
 }
+
+for (const [name, start, config] of [
+  ['vsftpd', startVsftpd, ['max_per_ip=1']],
+  ['ProFTPD', startProftpd, ['MaxClientsPerHost 1']],
+] as const) {
+  test(`where ${name} takes one connection, a rename that is refused asks for no second one`, async () => {
+    await using server = await start({ certificate: await certificates.server('good'), config });
+    await sendAll(server);
+    await assertNoLeftovers(server.folder);
+  });
+}
