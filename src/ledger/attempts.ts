@@ -28,9 +28,10 @@ const CLAIMABLE = `WHERE id = ? AND generation = ? AND state = 'queued' AND NOT 
     AND other.target = deliveries.target AND other.id <> deliveries.id)`;
 
 /** Nearly always this process has queued it itself, and the index of owners needs no change. */
-const CLAIM_OWN = `UPDATE deliveries SET state = 'sending', leftover = 1, updated_at_ms = ? ${CLAIMABLE} AND owner = ?`;
-const CLAIM_ANY = `UPDATE deliveries SET state = 'sending', leftover = 1, updated_at_ms = ?, owner = ? ${CLAIMABLE}`;
-const CLAIMED = `SELECT ${DELIVERY_COLUMNS} FROM deliveries WHERE id = ?`;
+const CLAIM_OWN = `UPDATE deliveries SET state = 'sending', leftover = 1, updated_at_ms = ?
+  ${CLAIMABLE} AND owner = ? RETURNING ${DELIVERY_COLUMNS}`;
+const CLAIM_ANY = `UPDATE deliveries SET state = 'sending', leftover = 1, updated_at_ms = ?, owner = ?
+  ${CLAIMABLE} RETURNING ${DELIVERY_COLUMNS}`;
 
 const MINE = `WHERE id = ? AND state = 'sending' AND owner = ?`;
 const ERROR = 'error_kind = ?, error_code = ?, error_message = ?, error_advice = ?';
@@ -76,11 +77,7 @@ export class Attempts {
     this.#commits = commits;
   }
 
-  claim(id: number, generation: number, nowMs: number): Delivery | undefined {
-    return this.#db.write(() => this.#claim(id, generation, nowMs));
-  }
-
-  async claimSoon(id: number, generation: number, nowMs: number): Promise<Delivery | undefined> {
+  async claim(id: number, generation: number, nowMs: number): Promise<Delivery | undefined> {
     let claimed: Delivery | undefined;
     await this.#commits.soon(() => {
       claimed = this.#claim(id, generation, nowMs);
@@ -92,10 +89,9 @@ export class Attempts {
   #claim(id: number, generation: number, nowMs: number): Delivery | undefined {
     this.#owner.lock();
     const mine = this.#owner.id;
-    const claimed =
-      this.#db.run(CLAIM_OWN, nowMs, id, generation, mine).changes > 0 ||
-      this.#db.run(CLAIM_ANY, nowMs, mine, id, generation).changes > 0;
-    const row = claimed ? this.#db.get(CLAIMED, id) : undefined;
+    const row =
+      this.#db.all(CLAIM_OWN, nowMs, id, generation, mine)[0] ??
+      this.#db.all(CLAIM_ANY, nowMs, mine, id, generation)[0];
     return row && deliveryOf(row, this.#names);
   }
 

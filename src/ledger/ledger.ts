@@ -2,8 +2,8 @@
  * The ledger's contract: the durable record of every delivery and attempt, and the one place where a claim is
  * made. test/contract/ledger.ts holds every implementation to these comments.
  *
- * Calls that return a promise resolve when their effect would survive a power cut (they share commits); the
- * others are atomic and survive the death of the process. Two processes may have one ledger open: a worker,
+ * Calls that return a promise resolve when their effect would survive a power cut (they share commits; `claim` waits
+ * for no disk); the others are atomic and survive the death of the process. Two processes may have one ledger open: a worker,
  * and a person's `ferry run`, `history` or `retry` beside it.
  */
 
@@ -127,11 +127,10 @@ export interface Ledger extends Disposable {
   queuedBefore(endpoint: string, beforeMs: number, limit: number): readonly Delivery[];
   /**
    * queued → sending, for this owner; marks a possible leftover. Undefined when it is not queued any more, has
-   * another generation, or another delivery to the same endpoint and target is sending or under way.
+   * another generation, or another delivery to the same endpoint and target is sending or under way. Need not
+   * survive a power cut; those of one turn of the event loop share a transaction.
    */
-  claim(id: number, generation: number, nowMs: number): Delivery | undefined;
-  /** As `claim`, those of one turn of the event loop in one transaction. */
-  claimSoon(id: number, generation: number, nowMs: number): Promise<Delivery | undefined>;
+  claim(id: number, generation: number, nowMs: number): Promise<Delivery | undefined>;
   /**
    * Keeps the note of a claimed delivery. While the last one said `underWay` (default: no), the delivery counts as being
    * sent for `owe`, `disown` and `claim`, whatever its state. Durable when resolved.

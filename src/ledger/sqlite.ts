@@ -49,7 +49,6 @@ export function ledgerOn(db: Database, folder: string, now: () => number, ownerI
     take: (options) => taking.take(options),
     queuedBefore: (endpoint, beforeMs, limit) => taking.queuedBefore(endpoint, beforeMs, limit),
     claim: (id, generation, nowMs) => attempts.claim(id, generation, nowMs),
-    claimSoon: (id, generation, nowMs) => attempts.claimSoon(id, generation, nowMs),
     checkpoint: (id, note, underWay) => attempts.checkpoint(id, note, underWay),
     settle: (id, outcome, times) => attempts.settle(id, outcome, times),
     release(endpoint) {

@@ -19,7 +19,7 @@ import { judge, type RetrySettings, type Verdict } from './policy.ts';
 export type Deliver = (delivery: Delivery, signal: AbortSignal) => Promise<Delivered>;
 
 export interface AttemptOptions {
-  readonly ledger: Pick<Ledger, 'claimSoon' | 'settle' | 'get'>;
+  readonly ledger: Pick<Ledger, 'claim' | 'settle' | 'get'>;
   readonly events: Events;
   readonly deliver: Deliver;
   readonly retryOf: (job: string) => RetrySettings;
@@ -92,7 +92,7 @@ export class Attempts {
     const { ledger, trouble } = this.#options;
     try {
       // Of two entries for one delivery, the second waits for what becomes of the claim of the first.
-      const delivery = twice ? await turn(undefined) : await ledger.claimSoon(id, generation, startedAtMs);
+      const delivery = twice ? await turn(undefined) : await ledger.claim(id, generation, startedAtMs);
       return delivery ?? this.#void(id, generation);
     } catch (error) {
       trouble(new Error(`nothing can be taken from the queue: ${sayOf(error)}`));

@@ -18,7 +18,7 @@ test('a full disk is told with advice, leaves no half of anything, and is over w
   using ledger = open(disk.path);
   const asked = Array.from({ length: 200 }, (_, n) => file(`${n}`));
   ledger.owe(asked, T0);
-  const claimed = claimAll(ledger, take(ledger));
+  const claimed = await claimAll(ledger, take(ledger));
   const ballast = join(disk.path, 'ballast');
   await fillUp(ballast);
 

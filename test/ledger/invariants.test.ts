@@ -38,7 +38,7 @@ async function step(ledger: Ledger, random: (below: number) => number, nowMs: nu
   } else if (choice < 8) {
     const taken = take(ledger, { endpoint, limit: 3, nowMs, steal: random(4) === 0 });
     for (const delivery of taken) {
-      const claimed = ledger.claim(delivery.id, delivery.generation, nowMs);
+      const claimed = await ledger.claim(delivery.id, delivery.generation, nowMs);
       if (claimed === undefined || random(5) === 0) continue;
       const outcome = outcomes(nowMs)[random(8)] ?? arrived(claimed);
       await ledger.settle(claimed.id, outcome, { startedAtMs: nowMs, endedAtMs: nowMs });

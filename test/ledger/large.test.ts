@@ -31,8 +31,8 @@ describe('a ledger of a million deliveries', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('knows the newest delivery of any path in well under a millisecond', () => {
-    within(5000, 'asking for 10,000', () => {
+  test('knows the newest delivery of any path in well under a millisecond', async () => {
+    await within(5000, 'asking for 10,000', () => {
       for (let n = 1; n <= DELIVERED; n += DELIVERED / 10_000) {
         assert.equal(ledger.latest('bulk', 'server:/in', pathOf(n))?.id, n);
       }
@@ -40,33 +40,27 @@ describe('a ledger of a million deliveries', () => {
     assert.equal(ledger.latest('bulk', 'server:/in', 'new'), undefined);
   });
 
-  test('counts without looking at them', () => {
-    const counts = within(1000, 'counting', () => ledger.counts());
+  test('counts without looking at them', async () => {
+    const counts = await within(1000, 'counting', () => ledger.counts());
     assert.deepEqual(counts.map(({ endpoint, state, files }) => `${endpoint} ${state} ${files}`).sort(), [
       `other due ${DUE / 2}`,
       `server delivered ${DELIVERED}`,
       `server due ${DUE / 2}`,
     ]);
-    assert.equal(
-      within(1000, 'counting open ones', () => ledger.open(['bulk'])),
-      DUE,
-    );
+    assert.equal(await within(1000, 'counting open ones', () => ledger.open(['bulk'])), DUE);
   });
 
-  test('takes a thousand of a hundred thousand', () => {
-    const taken = within(1000, 'taking', () => take(ledger, { limit: 1000, nowMs: NOW }));
+  test('takes a thousand of a hundred thousand', async () => {
+    const taken = await within(1000, 'taking', () => take(ledger, { limit: 1000, nowMs: NOW }));
     assert.equal(taken.length, 1000);
     assert.equal(taken[0]?.id, DELIVERED + 2);
-    assert.equal(
-      within(1000, 'releasing', () => ledger.release()),
-      1000,
-    );
+    assert.equal(await within(1000, 'releasing', () => ledger.release()), 1000);
   });
 
   for (const order of ['name', 'mtime'] as const) {
-    test(`finds the first of a hundred thousand in the order of ${order}`, () => {
+    test(`finds the first of a hundred thousand in the order of ${order}`, async () => {
       const ordered = [{ job: 'bulk', order }];
-      const taken = within(1000, 'taking', () => take(ledger, { nowMs: NOW, ordered }));
+      const taken = await within(1000, 'taking', () => take(ledger, { nowMs: NOW, ordered }));
       assert.deepEqual(
         taken.map(({ path }) => path),
         [pathOf(DELIVERED + 2)],
@@ -75,16 +69,18 @@ describe('a ledger of a million deliveries', () => {
     });
   }
 
-  test('lists the newest of its history', () => {
-    const newest = within(1000, 'listing', () => [...ledger.history({ limit: 100 })]);
+  test('lists the newest of its history', async () => {
+    const newest = await within(1000, 'listing', () => [...ledger.history({ limit: 100 })]);
     assert.equal(newest[0]?.id, DELIVERED + DUE);
     const state = 'delivered';
-    const arrivals = within(1000, 'listing', () => [...ledger.history({ job: 'bulk', state, limit: 100 })]);
+    const arrivals = await within(1000, 'listing', () => [
+      ...ledger.history({ job: 'bulk', state, limit: 100 }),
+    ]);
     assert.equal(arrivals[0]?.id, DELIVERED);
-    const failures = within(1000, 'listing', () => [...ledger.history({ state: 'failed' })]);
+    const failures = await within(1000, 'listing', () => [...ledger.history({ state: 'failed' })]);
     assert.deepEqual(failures, []);
     const sinceMs = T0 + DELIVERED + 500 - 9;
-    const recent = within(1000, 'listing', () => [...ledger.history({ state, sinceMs })]);
+    const recent = await within(1000, 'listing', () => [...ledger.history({ state, sinceMs })]);
     assert.equal(recent.length, 10);
   });
 
@@ -92,23 +88,20 @@ describe('a ledger of a million deliveries', () => {
     const newer = Array.from({ length: 1000 }, (_, n) =>
       file(pathOf(n + 1), { job: 'bulk', version: version(2) }),
     );
-    const made = within(2000, 'owing 1,000', () => ledger.owe(newer, NOW - 500_000));
+    const made = await within(2000, 'owing 1,000', () => ledger.owe(newer, NOW - 500_000));
     assert.equal(made.length, 1000);
     const taken = take(ledger, { limit: 100, nowMs: NOW });
-    const claimed = within(1000, 'claiming 100', () => claimAll(ledger, taken));
+    const claimed = await within(1000, 'claiming 100', () => claimAll(ledger, taken));
     await Promise.all(claimed.map((each) => ledger.settle(each.id, arrived(each), TIMES)));
-    const pruned = within(1000, 'pruning', () => ledger.prune(NOW, 1000));
+    const pruned = await within(1000, 'pruning', () => ledger.prune(NOW, 1000));
     assert.equal(pruned, 1000);
-    assert.equal(
-      within(1000, 'recovering', () => ledger.recover(NOW)),
-      0,
-    );
+    assert.equal(await within(1000, 'recovering', () => ledger.recover(NOW)), 0);
   });
 });
 
-function within<T>(limitMs: number, what: string, work: () => T): T {
+async function within<T>(limitMs: number, what: string, work: () => T | Promise<T>): Promise<T> {
   const before = process.cpuUsage();
-  const result = work();
+  const result = await work();
   const { user, system } = process.cpuUsage(before);
   const tookMs = (user + system) / 1_000;
   assert.ok(tookMs < limitMs, `${what} took ${tookMs.toFixed(0)} ms`);

@@ -88,7 +88,7 @@ test('a ledger that only reads leaves no trace of an owner; one that claims remo
     owe(ledger, file('a'));
     assert.deepEqual([...ledger.history({})].length, 1);
     assert.deepEqual(await readdir(folder), ['ledger.sqlite', 'ledger.sqlite-shm', 'ledger.sqlite-wal']);
-    claimAll(ledger, take(ledger));
+    await claimAll(ledger, take(ledger));
     assert.deepEqual(await readdir(join(folder, 'owners')), [`${ledger.owner}.lock`]);
     ledger[Symbol.dispose]();
     assert.deepEqual(await readdir(join(folder, 'owners')), []);

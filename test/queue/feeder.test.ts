@@ -102,7 +102,9 @@ test('a late try is not sooner ready than its time', async () => {
   await using made = await makeFeeder(1);
   const { ledger, feeder, queue, owed, feed } = made;
   const [taken] = ledger.take({ endpoint: 'server', limit: 1, nowMs: Date.now(), ordered: [] });
-  assert.ok(taken !== undefined && ledger.claim(taken.id, taken.generation, Date.now()) !== undefined);
+  assert.ok(
+    taken !== undefined && (await ledger.claim(taken.id, taken.generation, Date.now())) !== undefined,
+  );
   const fault = new Fault('transient', 'disk full');
   const times = { startedAtMs: 0, endedAtMs: 0 };
   await ledger.settle(

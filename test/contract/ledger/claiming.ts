@@ -19,18 +19,18 @@ import {
 } from './kit.ts';
 
 export function claimContract(contract: Contract): void {
-  contract('claims what is queued, once, and marks what it may leave behind', ({ ledger }) => {
+  contract('claims what is queued, once, and marks what it may leave behind', async ({ ledger }) => {
     owe(ledger, file('a'));
     const { id, generation } = only(take(ledger));
-    assert.equal(ledger.claim(id, generation + 1, T0), undefined, 'another generation');
-    assert.equal(ledger.claim(id, generation - 1, T0), undefined, 'another generation');
-    assert.equal(ledger.claim(id + 1, generation, T0), undefined, 'unknown');
-    const claimed = ledger.claim(id, generation, T0 + 4);
+    assert.equal(await ledger.claim(id, generation + 1, T0), undefined, 'another generation');
+    assert.equal(await ledger.claim(id, generation - 1, T0), undefined, 'another generation');
+    assert.equal(await ledger.claim(id + 1, generation, T0), undefined, 'unknown');
+    const claimed = await ledger.claim(id, generation, T0 + 4);
     assert.equal(claimed?.state, 'sending');
     assert.equal(claimed.leftover, true);
     assert.equal(claimed.updatedAtMs, T0 + 4);
     assert.deepEqual(known(ledger, id), claimed);
-    assert.equal(ledger.claim(id, generation, T0), undefined, 'sending already');
+    assert.equal(await ledger.claim(id, generation, T0), undefined, 'sending already');
   });
 
   contract('claims several of one turn together, each for itself', async ({ ledger }) => {
@@ -39,10 +39,10 @@ export function claimContract(contract: Contract): void {
     const [a, b, c] = taken;
     assert.ok(a && b && c);
     const claims = [
-      ledger.claimSoon(a.id, a.generation, T0 + 4),
-      ledger.claimSoon(a.id, a.generation, T0 + 4),
-      ledger.claimSoon(b.id, b.generation + 1, T0 + 4),
-      ledger.claimSoon(c.id, c.generation, T0 + 5),
+      ledger.claim(a.id, a.generation, T0 + 4),
+      ledger.claim(a.id, a.generation, T0 + 4),
+      ledger.claim(b.id, b.generation + 1, T0 + 4),
+      ledger.claim(c.id, c.generation, T0 + 5),
     ];
     assert.equal(known(ledger, a.id).state, 'queued', 'not at once');
     const [first, again, stale, other] = await Promise.all(claims);
@@ -56,14 +56,14 @@ export function claimContract(contract: Contract): void {
     const delivered = await ended(ledger, file('delivered'));
     const failure = await ended(ledger, file('failed'), failed());
     for (const { id, generation } of [due, delivered, failure]) {
-      assert.equal(ledger.claim(id, generation, T0), undefined);
+      assert.equal(await ledger.claim(id, generation, T0), undefined);
     }
   });
 
   contract('claims for itself what another has queued', async ({ ledger, another }) => {
     owe(ledger, file('a'));
     const { id, generation } = only(take(another()));
-    const claimed = ledger.claim(id, generation, T0);
+    const claimed = await ledger.claim(id, generation, T0);
     assert.ok(claimed);
     await ledger.settle(id, arrived(claimed), TIMES);
   });
@@ -78,22 +78,22 @@ export function claimContract(contract: Contract): void {
       const [one, two, three] = take(ledger);
       const elsewhere = only(take(ledger, { endpoint: 'other' }));
       assert.ok(one && two && three);
-      claimAll(ledger, [one]);
-      assert.equal(ledger.claim(two.id, two.generation, T0), undefined);
-      claimAll(ledger, [three, elsewhere]);
+      await claimAll(ledger, [one]);
+      assert.equal(await ledger.claim(two.id, two.generation, T0), undefined);
+      await claimAll(ledger, [three, elsewhere]);
       await ledger.settle(one.id, arrived(one), TIMES);
-      claimAll(ledger, [two]);
+      await claimAll(ledger, [two]);
     },
   );
 
   contract('keeps a checkpoint until the delivery has arrived', async ({ ledger, another }) => {
     const other = another();
-    const { id } = sending(ledger, file('a'));
+    const { id } = await sending(ledger, file('a'));
     await ledger.checkpoint(id, 'upload 1');
     await ledger.checkpoint(id, 'upload 2');
     assert.equal(known(other, id).note, 'upload 2');
     await ledger.settle(id, { state: 'due', fault: fault('aborted'), counts: false, nextAtMs: T0 }, TIMES);
-    const again = only(claimAll(ledger, take(ledger)));
+    const again = only(await claimAll(ledger, take(ledger)));
     assert.equal(again.note, 'upload 2');
     await ledger.settle(id, arrived(again), TIMES);
     assert.equal(known(ledger, id).note, undefined);

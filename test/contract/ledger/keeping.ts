@@ -151,7 +151,7 @@ export function keepContract(contract: Contract): void {
   contract('never forgets what is open, nor what may have left a temporary', async ({ ledger }) => {
     const changed = { state: 'superseded', fault: fault('changed'), leftover: true } as const;
     const left = await ended(ledger, file('left'), changed);
-    sending(ledger, file('sending'));
+    await sending(ledger, file('sending'));
     owe(ledger, file('sending', { version: version(2) }));
     owe(ledger, file('due'));
     assert.equal(ledger.prune(LONG_AFTER, 10), 0);
@@ -170,7 +170,7 @@ export function keepContract(contract: Contract): void {
   contract(
     'forgets an old failure that a newer version overtook, and counts it no more',
     async ({ ledger }) => {
-      const old = sending(ledger, file('a'));
+      const old = await sending(ledger, file('a'));
       owe(ledger, file('a', { version: version(2) }));
       await ledger.settle(old.id, failed(), TIMES);
       assert.equal(ledger.prune(LONG_AFTER, 10), 1);

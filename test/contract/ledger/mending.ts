@@ -42,7 +42,7 @@ export function mendContract(contract: Contract): void {
     const c = await ended(ledger, file('c', { endpoint: 'other' }), left);
     await ended(ledger, file('d'), failed('permanent', false));
     await ended(ledger, file('e'));
-    sending(ledger, file('f'));
+    await sending(ledger, file('f'));
     assert.deepEqual(idsOf(ledger.leftovers('server', 10)), [a.id, b.id]);
     assert.deepEqual(idsOf(ledger.leftovers('server', 1)), [a.id]);
     assert.deepEqual(idsOf(ledger.leftovers('other', 10)), [c.id]);

@@ -120,7 +120,7 @@ export function oweContract(contract: Contract): void {
   contract('owes nothing for a version that it knows, whatever became of it', async ({ ledger }) => {
     owe(ledger, file('due'));
     take(ledger);
-    sending(ledger, file('sending'));
+    await sending(ledger, file('sending'));
     await ended(ledger, file('delivered'));
     await ended(ledger, file('failed'), failed());
     const again = ['due', 'sending', 'delivered', 'failed'].map((name) => file(name));
@@ -191,7 +191,7 @@ export function oweContract(contract: Contract): void {
     }
     for (const { id, state } of kept) assert.equal(ledger.get(id)?.state, state);
     assert.equal(ledger.open([failure.job]), 1);
-    assert.equal(ledger.claim(entry.id, entry.generation, T0 + 9), undefined);
+    assert.equal(await ledger.claim(entry.id, entry.generation, T0 + 9), undefined);
     assert.equal(ledger.disown(failure.job, [file('kept').destination], why, T0 + 9), 0);
     assert.equal(ledger.owe([file('due', gone)], T0 + 10).length, 1, 'owed anew when it comes back');
   });
@@ -207,11 +207,11 @@ export function oweContract(contract: Contract): void {
       assert.equal(known(ledger, id).state, 'superseded');
       assert.equal(known(ledger, id).updatedAtMs, T0 + 7);
     }
-    assert.equal(ledger.claim(entry.id, entry.generation, T0), undefined, 'its queue entry is void');
+    assert.equal(await ledger.claim(entry.id, entry.generation, T0), undefined, 'its queue entry is void');
   });
 
   contract('a newer version leaves one that is sending, and one that has arrived', async ({ ledger }) => {
-    const atWork = sending(ledger, file('sending'));
+    const atWork = await sending(ledger, file('sending'));
     const there = await ended(ledger, file('delivered'));
     for (const name of ['sending', 'delivered']) owe(ledger, file(name, { version: version(2) }));
     assert.equal(known(ledger, atWork.id).state, 'sending');
@@ -221,7 +221,7 @@ export function oweContract(contract: Contract): void {
   });
 
   contract('every older version gives way, also one that went back to the queue', async ({ ledger }) => {
-    const first = sending(ledger, file('a'));
+    const first = await sending(ledger, file('a'));
     const second = owe(ledger, file('a', { version: version(2) }));
     const again = { state: 'queued', fault: fault('unreachable'), counts: false, nextAtMs: T0 } as const;
     await ledger.settle(first.id, again, TIMES);
@@ -233,7 +233,7 @@ export function oweContract(contract: Contract): void {
   contract(
     'a superseded delivery stays marked for the temporary that it may have left',
     async ({ ledger }) => {
-      const first = sending(ledger, file('a'));
+      const first = await sending(ledger, file('a'));
       const again = { state: 'due', fault: fault('unreachable'), counts: false, nextAtMs: T0 } as const;
       await ledger.settle(first.id, again, TIMES);
       owe(ledger, file('a', { version: version(2) }));
@@ -275,7 +275,7 @@ export function oweContract(contract: Contract): void {
     assert.equal(ledger.prune(T0 + 1000, 10), 1);
     const { id } = owe(ledger, file('a'));
     assert.ok(id > first.id);
-    claimAll(ledger, take(ledger));
+    await claimAll(ledger, take(ledger));
   });
 }
 

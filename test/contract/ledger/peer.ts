@@ -67,9 +67,11 @@ async function act(ledger: Ledger, what: string, first: unknown, second: unknown
     case 'takeAll':
       return takeAll(ledger);
     case 'claimQueued':
-      return ledger
-        .queuedBefore('server', T0 + 1, 10)
-        .map(({ id, generation }) => ledger.claim(id, generation, T0)?.id);
+      return Promise.all(
+        ledger
+          .queuedBefore('server', T0 + 1, 10)
+          .map(async ({ id, generation }) => (await ledger.claim(id, generation, T0))?.id),
+      );
     case 'claimAndSettleAll':
       return claimAndSettleAll(ledger);
     case 'checkpoint':
@@ -103,7 +105,7 @@ async function claimAndSettleAll(ledger: Ledger): Promise<readonly number[]> {
   const settled: Promise<void>[] = [];
   const ids: number[] = [];
   for (const delivery of queued) {
-    const claimed = ledger.claim(delivery.id, delivery.generation, T0);
+    const claimed = await ledger.claim(delivery.id, delivery.generation, T0);
     if (claimed === undefined) continue;
     ids.push(claimed.id);
     settled.push(ledger.settle(claimed.id, arrived(claimed), TIMES));

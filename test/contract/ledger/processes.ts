@@ -16,7 +16,7 @@ export function processContract(contract: Contract, module: URL): void {
     await peer.ask('take', 1);
     await peer.ask('claimQueued');
     await peer.ask('take', 1);
-    claimAll(ledger, take(ledger, { limit: 1 }));
+    await claimAll(ledger, take(ledger, { limit: 1 }));
     take(ledger, { limit: 1 });
     const looker = another();
     assert.equal(looker.recover(LATER), 0);
@@ -49,7 +49,11 @@ export function processContract(contract: Contract, module: URL): void {
           generation: before.generation + 1,
           updatedAtMs: LATER,
         });
-        assert.equal(ledger.claim(before.id, before.generation, LATER), undefined, 'its queue entry is void');
+        assert.equal(
+          await ledger.claim(before.id, before.generation, LATER),
+          undefined,
+          'its queue entry is void',
+        );
       }
       assert.deepEqual(ledger.attempts(queued.id), []);
       assert.deepEqual(ledger.attempts(atWork.id), [
@@ -66,7 +70,7 @@ export function processContract(contract: Contract, module: URL): void {
       assert.equal(known(ledger, atWork.id).leftover, true);
       assert.equal(ledger.recover(LATER), 0);
       assert.equal(another().recover(LATER), 0);
-      claimAll(ledger, take(ledger, { nowMs: LATER }));
+      await claimAll(ledger, take(ledger, { nowMs: LATER }));
     },
   );
 
@@ -80,8 +84,8 @@ export function processContract(contract: Contract, module: URL): void {
     assert.equal(known(ledger, id).state, 'due');
   });
 
-  contract('never puts back its own', ({ ledger }) => {
-    sending(ledger, file('a'));
+  contract('never puts back its own', async ({ ledger }) => {
+    await sending(ledger, file('a'));
     assert.equal(ledger.recover(LATER), 0);
     owe(ledger, file('b'));
     take(ledger);
@@ -144,7 +148,7 @@ export function processContract(contract: Contract, module: URL): void {
   contract('says when another process has written', async ({ folder, ledger }) => {
     await using peer = await startPeer(module, folder);
     const before = ledger.changes();
-    sending(ledger, file('a'));
+    await sending(ledger, file('a'));
     assert.equal(ledger.changes(), before, 'not by itself');
     await peer.ask('latest', 'a');
     assert.equal(ledger.changes(), before, 'not by reading');
@@ -156,7 +160,7 @@ export function processContract(contract: Contract, module: URL): void {
 
   contract('sees at once what another process has done', async ({ folder, ledger }) => {
     await using peer = await startPeer(module, folder);
-    const claimed = sending(ledger, file('a'));
+    const claimed = await sending(ledger, file('a'));
     assert.equal(await peer.ask('latest', 'a'), 'sending');
     await ledger.settle(claimed.id, arrived(claimed), TIMES);
     assert.equal(await peer.ask('latest', 'a'), 'delivered');

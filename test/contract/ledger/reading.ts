@@ -32,7 +32,7 @@ export function readContract(contract: Contract): void {
     const [a, b, c] = ['a', 'b', 'c'].map((name, n) => owe(ledger, file(name), T0 + n));
     assert.ok(a && b && c);
     assert.deepEqual(pathsOf(ledger.history({})), ['c', 'b', 'a']);
-    claimAll(ledger, take(ledger, { nowMs: T0 + 10 }));
+    await claimAll(ledger, take(ledger, { nowMs: T0 + 10 }));
     for (const [each, endedAtMs] of [
       [c, 20],
       [a, 21],
@@ -157,7 +157,7 @@ export function readContract(contract: Contract): void {
       }
     }
     const taken = take(ledger, { jobs: ['one'], limit: 6 });
-    const [first, second, third, fourth] = claimAll(ledger, taken.slice(0, 5));
+    const [first, second, third, fourth] = await claimAll(ledger, taken.slice(0, 5));
     assert.ok(first && second && third && fourth);
     await settleAt(ledger, first.id, 1);
     await settleAt(ledger, second.id, 1, failed());
@@ -211,7 +211,7 @@ async function bring(
   const taken = take(ledger, { endpoint, nowMs: T0 + n }).find((each) => each.id === id);
   assert.ok(taken);
   if (state === 'queued') return;
-  assert.ok(ledger.claim(id, taken.generation, T0 + n));
+  assert.ok(await ledger.claim(id, taken.generation, T0 + n));
   if (state === 'sending') return;
   if (state === 'delivered') await settleAt(ledger, id, n);
   else await settleAt(ledger, id, n, { state, fault: fault('permanent'), leftover: false });

@@ -26,7 +26,7 @@ const NOT_CLAIMED = { name: 'Fault', kind: 'aborted', code: 'NOT_CLAIMED' };
 
 export function settleContract(contract: Contract): void {
   contract('records what arrived, with its receipt', async ({ ledger }) => {
-    const claimed = sending(ledger, file('a'));
+    const claimed = await sending(ledger, file('a'));
     const there = {
       ...receipt(claimed),
       remotePath: '/in/a (1)',
@@ -58,7 +58,7 @@ export function settleContract(contract: Contract): void {
   contract(
     'records a receipt that came without a checksum, under the name that was asked for',
     async ({ ledger }) => {
-      const claimed = sending(ledger, file('\udcfe'));
+      const claimed = await sending(ledger, file('\udcfe'));
       const there = { ...receipt(claimed), sha256: undefined };
       await ledger.settle(claimed.id, { state: 'delivered', receipt: there }, TIMES);
       const { remotePath, sha256, verified, reference } = known(ledger, claimed.id);
@@ -72,10 +72,10 @@ export function settleContract(contract: Contract): void {
   contract(
     'forgets the last error once the delivery has arrived, and keeps it with the attempt',
     async ({ ledger }) => {
-      const { id } = sending(ledger, file('a'));
+      const { id } = await sending(ledger, file('a'));
       await ledger.settle(id, again(true), TIMES);
       assert.deepEqual(known(ledger, id).error, noteOf(fault('transient')));
-      const claimed = only(claimAll(ledger, [known(ledger, id)]));
+      const claimed = only(await claimAll(ledger, [known(ledger, id)]));
       await ledger.settle(id, arrived(claimed), TIMES);
       assert.equal(known(ledger, id).error, undefined);
       const outcomes = ledger.attempts(id).map(({ outcome, error }) => [outcome, error?.kind]);
@@ -87,7 +87,7 @@ export function settleContract(contract: Contract): void {
   );
 
   contract('counts attempts against the file only where that is said', async ({ ledger }) => {
-    const { id } = sending(ledger, file('a'));
+    const { id } = await sending(ledger, file('a'));
     for (const [counts, kind, during] of [
       [true, 'transient', undefined],
       [false, 'unreachable', undefined],
@@ -100,7 +100,7 @@ export function settleContract(contract: Contract): void {
       await ledger.settle(id, outcome, TIMES);
       const { state, nextAtMs, generation } = known(ledger, id);
       assert.deepEqual([state, nextAtMs, generation], ['queued', T0 + 50, before]);
-      claimAll(ledger, [known(ledger, id)]);
+      await claimAll(ledger, [known(ledger, id)]);
     }
     const { attempts, cuts } = known(ledger, id);
     assert.deepEqual({ attempts, cuts }, { attempts: 2, cuts: 1 });
@@ -109,19 +109,19 @@ export function settleContract(contract: Contract): void {
   });
 
   contract('puts one back to due, for whoever takes next', async ({ ledger, another }) => {
-    const { id, generation } = sending(ledger, file('a'));
+    const { id, generation } = await sending(ledger, file('a'));
     const outcome = { state: 'due', fault: fault('aborted'), counts: false, nextAtMs: T0 } as const;
     await ledger.settle(id, outcome, TIMES);
     assert.equal(known(ledger, id).generation, generation + 1);
     assert.equal(known(ledger, id).leftover, true);
-    assert.equal(ledger.claim(id, generation, T0), undefined);
+    assert.equal(await ledger.claim(id, generation, T0), undefined);
     assert.deepEqual(pathsOf(take(another())), ['a']);
   });
 
   contract(
     'keeps what was accepted and is not confirmed in the queue; no attempt has ended',
     async ({ ledger }) => {
-      const claimed = sending(ledger, file('a'));
+      const claimed = await sending(ledger, file('a'));
       await ledger.checkpoint(claimed.id, 'transfer 1');
       await ledger.settle(claimed.id, { state: 'pending', nextAtMs: T0 + 500, waits: 'queued' }, TIMES);
       const pending = known(ledger, claimed.id);
@@ -130,12 +130,12 @@ export function settleContract(contract: Contract): void {
         ['queued', T0 + 500, 'transfer 1', claimed.generation, 0],
       );
       assert.deepEqual(ledger.attempts(claimed.id), []);
-      claimAll(ledger, [pending]);
+      await claimAll(ledger, [pending]);
     },
   );
 
   contract('lets what was accepted wait as due, where a queue is full', async ({ ledger, another }) => {
-    const claimed = sending(ledger, file('a'));
+    const claimed = await sending(ledger, file('a'));
     await ledger.checkpoint(claimed.id, 'transfer 1', true);
     await ledger.settle(claimed.id, { state: 'pending', nextAtMs: T0 + 500, waits: 'due' }, TIMES);
     const pending = known(ledger, claimed.id);
@@ -151,26 +151,26 @@ export function settleContract(contract: Contract): void {
   contract(
     'counts as being sent what the far side may be at work on, until a checkpoint says otherwise',
     async ({ ledger }) => {
-      const older = sending(ledger, file('a', { version: version(1) }));
+      const older = await sending(ledger, file('a', { version: version(1) }));
       await ledger.checkpoint(older.id, 'transfer 1', true);
       await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
       const newer = owe(ledger, file('a', { version: version(2) }));
       assert.equal(known(ledger, older.id).state, 'queued', 'the newer version does not take its place');
       const taken = only(take(ledger));
       assert.equal(taken.id, newer.id);
-      assert.equal(ledger.claim(newer.id, taken.generation, T0), undefined, 'one at a time');
+      assert.equal(await ledger.claim(newer.id, taken.generation, T0), undefined, 'one at a time');
 
-      const again = ledger.claim(older.id, older.generation, T0);
+      const again = await ledger.claim(older.id, older.generation, T0);
       assert.ok(again, 'and the older one can go on');
       await ledger.checkpoint(older.id, 'over');
       const due = { state: 'due', fault: fault('transient'), counts: true, nextAtMs: T0 } as const;
       await ledger.settle(older.id, due, TIMES);
-      assert.ok(ledger.claim(newer.id, taken.generation, T0), 'nothing is under way any more');
+      assert.ok(await ledger.claim(newer.id, taken.generation, T0), 'nothing is under way any more');
     },
   );
 
   contract('leaves what is under way when its destination is gone from the job', async ({ ledger }) => {
-    const older = sending(ledger, file('a'));
+    const older = await sending(ledger, file('a'));
     await ledger.checkpoint(older.id, 'transfer 1', true);
     await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
     const why = noteOf(fault('vanished'));
@@ -186,7 +186,7 @@ export function settleContract(contract: Contract): void {
       [{ state: 'superseded', fault: fault('skipped'), leftover: false }, 0],
       [{ state: 'superseded', fault: fault('vanished'), leftover: true }, 0],
     ] as const) {
-      const claimed = sending(ledger, file(`${outcome.state} ${outcome.fault.kind}`));
+      const claimed = await sending(ledger, file(`${outcome.state} ${outcome.fault.kind}`));
       await ledger.settle(claimed.id, outcome, TIMES);
       const error = noteOf(outcome.fault);
       const { state, leftover } = outcome;
@@ -206,7 +206,7 @@ export function settleContract(contract: Contract): void {
 
   contract('settles only what it has claimed, and that once', async ({ ledger, another }) => {
     const other = another();
-    const claimed = sending(ledger, file('a'));
+    const claimed = await sending(ledger, file('a'));
     await assert.rejects(other.settle(claimed.id, arrived(claimed), TIMES), NOT_CLAIMED);
     await assert.rejects(other.checkpoint(claimed.id, 'note'), NOT_CLAIMED);
     await ledger.settle(claimed.id, arrived(claimed), TIMES);
@@ -219,7 +219,7 @@ export function settleContract(contract: Contract): void {
   contract('settles many at once; what fails among them fails alone', async ({ ledger }) => {
     const asked = Array.from({ length: 300 }, (_, n) => file(`${n}`));
     ledger.owe(asked, T0);
-    const claimed = claimAll(ledger, take(ledger));
+    const claimed = await claimAll(ledger, take(ledger));
     const settled = claimed.flatMap((each, n) =>
       n % 100 === 50 ? [settle(each), ledger.settle(each.id + 1000, failed(), TIMES)] : [settle(each)],
     );
@@ -236,7 +236,7 @@ export function settleContract(contract: Contract): void {
   });
 
   contract('what waits for the disk is kept when the ledger is closed', async ({ ledger, another }) => {
-    const claimed = sending(ledger, file('a'));
+    const claimed = await sending(ledger, file('a'));
     const settled = ledger.settle(claimed.id, arrived(claimed), TIMES);
     ledger[Symbol.dispose]();
     await settled;

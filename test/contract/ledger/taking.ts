@@ -53,7 +53,7 @@ export function takeContract(contract: Contract): void {
     assert.deepEqual(pathsOf(take(ledger, { nowMs: LATER })), ['a']);
 
     async function postpone(delivery: NewDelivery): Promise<void> {
-      const { id } = sending(ledger, delivery);
+      const { id } = await sending(ledger, delivery);
       await ledger.settle(id, back(LATER), TIMES);
     }
   });
@@ -76,7 +76,7 @@ export function takeContract(contract: Contract): void {
       owe(ledger, file('z', { job: 'other' }));
       assert.deepEqual(pathsOf(take(ledger, { ordered })), ['a', 'z']);
       assert.deepEqual(take(ledger, { ordered }), []);
-      const first = only(claimAll(ledger, queuedOf('a')));
+      const first = only(await claimAll(ledger, queuedOf('a')));
       assert.deepEqual(take(ledger, { ordered }), []);
       owe(ledger, file('0'));
       assert.deepEqual(take(ledger, { ordered }), []);
@@ -108,7 +108,7 @@ export function takeContract(contract: Contract): void {
 
   contract('of a job that keeps an order, takes none while the first must wait', async ({ ledger }) => {
     const ordered = [{ job: 'invoices', order: 'name' }] as const;
-    const first = sending(ledger, file('a'));
+    const first = await sending(ledger, file('a'));
     owe(ledger, file('b'));
     await ledger.settle(first.id, back(LATER), TIMES);
     assert.deepEqual(take(ledger, { ordered }), []);
@@ -129,33 +129,34 @@ export function takeContract(contract: Contract): void {
       const worker = another();
       for (const name of ['later', 'sending', 'queued']) owe(worker, file(name));
       const entries = take(worker);
-      const [later, atWork] = claimAll(worker, entries.slice(0, 2));
+      const [later, atWork] = await claimAll(worker, entries.slice(0, 2));
       assert.ok(later && atWork);
       await worker.settle(later.id, again(LATER), TIMES);
       owe(ledger, file('due'));
       assert.deepEqual(pathsOf(take(ledger, { limit: 1 })), ['due'], 'not unless asked');
       const stolen = take(ledger, { steal: true });
       assert.deepEqual(pathsOf(stolen), ['later', 'queued']);
-      for (const { id, generation } of entries) assert.equal(worker.claim(id, generation, T0), undefined);
+      for (const { id, generation } of entries)
+        assert.equal(await worker.claim(id, generation, T0), undefined);
       assert.deepEqual(take(ledger, { steal: true }), [], 'not from itself');
-      assert.equal(claimAll(ledger, stolen).length, 2);
+      assert.equal((await claimAll(ledger, stolen)).length, 2);
       assert.equal(known(ledger, atWork.id).state, 'sending');
     },
   );
 
   contract('for a person, takes what is due whatever its time', async ({ ledger }) => {
-    const { id } = sending(ledger, file('a'));
+    const { id } = await sending(ledger, file('a'));
     await ledger.settle(id, back(LATER), TIMES);
     assert.deepEqual(pathsOf(take(ledger, { steal: true })), ['a']);
   });
 
-  contract('for a person, keeps a job in order all the same', ({ ledger, another }) => {
+  contract('for a person, keeps a job in order all the same', async ({ ledger, another }) => {
     const ordered = [{ job: 'invoices', order: 'name' }] as const;
     const worker = another();
     for (const name of ['b', 'a', 'c']) owe(worker, file(name));
     take(worker, { ordered });
     assert.deepEqual(pathsOf(take(ledger, { ordered, steal: true })), ['a']);
-    claimAll(ledger, ledger.queuedBefore('server', LATER, 10));
+    await claimAll(ledger, ledger.queuedBefore('server', LATER, 10));
     assert.deepEqual(take(worker, { ordered, steal: true }), []);
   });
 
@@ -169,7 +170,7 @@ export function takeContract(contract: Contract): void {
       take(another(), { limit: 1 });
       const [first] = take(ledger);
       assert.ok(first);
-      claimAll(ledger, [first]);
+      await claimAll(ledger, [first]);
       assert.deepEqual(pathsOf(ledger.queuedBefore('server', T0 + 1, 10)), ['c', 'd']);
       assert.deepEqual(pathsOf(ledger.queuedBefore('server', T0 + 1, 1)), ['c']);
       assert.deepEqual(ledger.queuedBefore('server', T0, 10), []);
@@ -181,7 +182,7 @@ export function takeContract(contract: Contract): void {
   contract(
     'releases what it has queued, at one endpoint or all, and not what it is sending',
     async ({ ledger, another }) => {
-      const atWork = sending(ledger, file('sending'));
+      const atWork = await sending(ledger, file('sending'));
       for (const name of ['a', 'b']) owe(ledger, file(name));
       for (const name of ['c', 'd']) owe(ledger, file(name, { endpoint: 'other' }));
       const before = [...take(ledger, { limit: 1 }), ...take(ledger, { endpoint: 'other' })];
@@ -193,7 +194,7 @@ export function takeContract(contract: Contract): void {
       for (const { id, generation } of before) {
         assert.equal(known(ledger, id).state, 'due');
         assert.equal(known(ledger, id).generation, generation + 1);
-        assert.equal(ledger.claim(id, generation, T0), undefined);
+        assert.equal(await ledger.claim(id, generation, T0), undefined);
       }
       assert.equal(known(ledger, atWork.id).state, 'sending');
       assert.equal(known(ledger, theirs.id).state, 'queued');
@@ -201,7 +202,7 @@ export function takeContract(contract: Contract): void {
   );
 
   contract('releases also what was settled back into the queue just before', async ({ ledger }) => {
-    const { id } = sending(ledger, file('a'));
+    const { id } = await sending(ledger, file('a'));
     const settled = ledger.settle(id, again(T0), TIMES);
     assert.equal(ledger.release(), 1);
     await settled;

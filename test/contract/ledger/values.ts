@@ -64,19 +64,21 @@ export function pathsOf(deliveries: Iterable<Delivery>): readonly string[] {
 }
 
 /** Claims all that were taken. */
-export function claimAll(ledger: Ledger, taken: readonly Delivery[]): readonly Delivery[] {
-  return taken.map((delivery) => {
-    const claimed = ledger.claim(delivery.id, delivery.generation, T0);
-    assert.ok(claimed, `${delivery.path} can be claimed`);
-    return claimed;
-  });
+export function claimAll(ledger: Ledger, taken: readonly Delivery[]): Promise<readonly Delivery[]> {
+  return Promise.all(
+    taken.map(async (delivery) => {
+      const claimed = await ledger.claim(delivery.id, delivery.generation, T0);
+      assert.ok(claimed, `${delivery.path} can be claimed`);
+      return claimed;
+    }),
+  );
 }
 
 /** Owes one delivery and brings it to `sending`. */
-export function sending(ledger: Ledger, delivery: NewDelivery): Delivery {
+export async function sending(ledger: Ledger, delivery: NewDelivery): Promise<Delivery> {
   const { id } = owe(ledger, delivery);
   const mine = take(ledger, { endpoint: delivery.endpoint }).filter((taken) => taken.id === id);
-  return only(claimAll(ledger, mine));
+  return only(await claimAll(ledger, mine));
 }
 
 export const TIMES = { startedAtMs: T0 + 1, endedAtMs: T0 + 2 };
@@ -104,7 +106,7 @@ export function arrived(delivery: Pick<Delivery, 'target' | 'version'>): Outcome
 
 /** Owes one delivery and ends it. */
 export async function ended(ledger: Ledger, delivery: NewDelivery, outcome?: Outcome): Promise<Delivery> {
-  const claimed = sending(ledger, delivery);
+  const claimed = await sending(ledger, delivery);
   await ledger.settle(claimed.id, outcome ?? arrived(claimed), TIMES);
   return known(ledger, claimed.id);
 }
