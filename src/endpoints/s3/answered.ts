@@ -91,6 +91,13 @@ export const ANSWERED: readonly Rule[] = [
     advice: 'Make room there, or have the quota raised.',
   },
   {
+    // A 403 as well.
+    codes: /^InvalidObjectState$/,
+    kind: 'permanent',
+    why: () => 'it lies in an archive class and has to be restored first',
+    advice: 'Restore it (aws s3api restore-object), then ferry retry.',
+  },
+  {
     codes: /^(AccessDenied|AllAccessDisabled|Forbidden|AccountProblem|UnauthorizedAccess)$/,
     when: ({ status }) => status === 403,
     kind: 'permanent',
@@ -135,12 +142,6 @@ export const ANSWERED: readonly Rule[] = [
     code: 'NO_UPLOAD',
     why: () => 'the upload is gone: somebody has aborted it, or a lifecycle rule has',
     advice: 'Ferry starts it anew.',
-  },
-  {
-    codes: /^InvalidObjectState$/,
-    kind: 'permanent',
-    why: () => 'it lies in an archive class and has to be restored first',
-    advice: 'Restore it (aws s3api restore-object), then ferry retry.',
   },
   {
     codes: /^(NotImplemented|MissingContentLength|UnsupportedOperation)$/,

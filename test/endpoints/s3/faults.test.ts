@@ -365,6 +365,7 @@ describe('a request that fails for good', () => {
   const cases: readonly (readonly [Refusal, FaultKind, string])[] = [
     [new Refusal(400, 'EntityTooLarge', 'too large'), 'permanent', 'EntityTooLarge'],
     [new Refusal(400, 'KeyTooLongError', 'Your key is too long'), 'permanent', 'ENAMETOOLONG'],
+    [new Refusal(403, 'InvalidObjectState', 'not valid for …'), 'permanent', 'InvalidObjectState'],
     [new Refusal(403, 'QuotaExceeded', 'quota'), 'transient', 'ENOSPC'],
     [
       new Refusal(400, 'InvalidStorageClass', 'The storage class you specified is not valid'),
