@@ -79,7 +79,7 @@ function page(bucket: Bucket, ask: Ask, where: Where): Promise<ListObjectsV2Comm
 function following(found: ListObjectsV2CommandOutput, ask: Ask, closed: Closed): Where | undefined {
   const { NextContinuationToken } = found;
   if (found.IsTruncated !== true || NextContinuationToken === undefined) return undefined;
-  const folder = closed(belowOf(found.Contents?.at(-1)?.Key, ask));
+  const folder = closed(belowOf(found, found.Contents?.at(-1)?.Key, ask));
   return folder === undefined
     ? { ContinuationToken: NextContinuationToken }
     : { StartAfter: `${ask.prefix}${folder}/${LAST}` };
@@ -92,12 +92,12 @@ function* entriesOf(
   closed: Closed,
 ): Generator<Entry> {
   for (const { Prefix } of found.CommonPrefixes ?? []) {
-    const below = belowOf(Prefix, ask).replace(/\/$/, '');
+    const below = belowOf(found, Prefix, ask).replace(/\/$/, '');
     if (unfit(ask.prefix + below) === undefined) yield folderEntry(pathOf(below, ask));
     else options.unreadable?.(pathOf(below, ask), oddFault(below));
   }
   for (const object of found.Contents ?? []) {
-    const below = belowOf(object.Key, ask);
+    const below = belowOf(found, object.Key, ask);
     // What consoles and other tools make to show an empty folder.
     if (below === '' || below.endsWith('/')) continue;
     if (nameOf(below).startsWith(OWN_PREFIX) || closed(below) !== undefined) continue;
@@ -106,9 +106,17 @@ function* entriesOf(
   }
 }
 
-/** What follows the listed folder in a key, which comes encoded as in an HTML form, so that any character can. */
-function belowOf(encoded: string | undefined, { prefix }: Ask): string {
-  return decodeURIComponent((encoded ?? '').replaceAll('+', ' ')).slice(prefix.length);
+/**
+ * What follows the listed folder in a key. Keys come encoded as in an HTML form, so that any character can; but not every
+ * server does that (https://github.com/versity/versitygw/issues/813).
+ */
+function belowOf(
+  { EncodingType }: ListObjectsV2CommandOutput,
+  key: string | undefined,
+  { prefix }: Ask,
+): string {
+  const plain = EncodingType === 'url' ? decodeURIComponent((key ?? '').replaceAll('+', ' ')) : (key ?? '');
+  return plain.slice(prefix.length);
 }
 
 function pathOf(below: string, { folder }: Ask): FilePath {

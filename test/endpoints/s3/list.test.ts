@@ -67,6 +67,14 @@ describe('listing a bucket', () => {
     assert.deepEqual(unreadable.sort(), odd.sort());
   });
 
+  test('takes keys as they are from a server that does not encode them', async () => {
+    await using setup = await doubleSetup({ as: 'other' });
+    setup.double.store.encodesKeys = false;
+    put(setup, 'in/100% a+b.txt', 'in/a+b/c%20d.txt');
+    assert.deepEqual(await paths(setup, 'in'), ['in/100% a+b.txt', 'in/a+b/c%20d.txt']);
+    assert.deepEqual(await paths(setup, 'in', { recursive: false }), ['in/a+b/', 'in/100% a+b.txt']);
+  });
+
   test('goes through all pages, and jumps over folders that are not entered', async () => {
     await using setup = await doubleSetup();
     const many = (folder: string, count: number) =>

@@ -177,10 +177,10 @@ function listObjects(store: Store, query: URLSearchParams): Answer {
   const delimiter = query.get('delimiter') ?? '';
   const after = query.get('continuation-token') ?? query.get('start-after') ?? '';
   const most = Number(query.get('max-keys') ?? 1000);
-  const encode =
-    query.get('encoding-type') === 'url'
-      ? (text: string) => encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2F', '/')
-      : (text: string) => text;
+  const encodes = store.encodesKeys && query.get('encoding-type') === 'url';
+  const encode = encodes
+    ? (text: string) => encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2F', '/')
+    : (text: string) => text;
   const keys = [...store.objects.keys()].filter(
     (key) => key.startsWith(prefix) && Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0,
   );
@@ -193,6 +193,7 @@ function listObjects(store: Store, query: URLSearchParams): Answer {
   const contents = page.filter((key) => folderOf(key) === undefined);
   const folders = new Set(page.flatMap((key) => folderOf(key) ?? []));
   return xml('ListBucketResult', {
+    EncodingType: encodes ? 'url' : undefined,
     IsTruncated: keys.length > page.length,
     NextContinuationToken: keys.length > page.length ? page.at(-1) : undefined,
     KeyCount: page.length,

@@ -40,6 +40,8 @@ export class Store {
   versions = false;
   /** ETags are no MD5s, as with SSE-KMS. */
   kms = false;
+  /** Listings encode keys when they are asked to. */
+  encodesKeys = true;
   #count = 0;
 
   put(key: string, object: Omit<StoredObject, 'etag' | 'versionId'>, etag?: string): StoredObject {
