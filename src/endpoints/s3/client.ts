@@ -12,6 +12,7 @@ import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
 import { QuickPut } from './quick-put.ts';
+import { Renewal } from './renewal.ts';
 import { quickRetries } from './retry.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -24,6 +25,7 @@ const AWS_HOST = /\.(amazonaws\.com(\.cn)?|api\.aws|api\.amazonwebservices\.com\
 export interface Client extends Disposable {
   readonly s3: S3;
   readonly quickPut: QuickPut;
+  readonly renewal: Renewal;
   /** To which requests went so far: known after the first. */
   readonly host: string | undefined;
   /** Requests go to AWS itself. */
@@ -71,6 +73,7 @@ export async function openClient(options: ClientOptions): Promise<Client> {
   return {
     s3,
     quickPut: new QuickPut(s3, sendsChecksums),
+    renewal: new Renewal(s3),
     get host() {
       return host;
     },

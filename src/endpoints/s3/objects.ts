@@ -4,8 +4,9 @@ import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import { type Entry, type FileVersion, sameVersion } from '../endpoint.ts';
-import { isMissing } from './answer.ts';
+import { answerOf, isMissing } from './answer.ts';
 import type { Bucket } from './bucket.ts';
+import { reach } from './reach.ts';
 
 /** An object as HeadObject tells of it. */
 export type Head = HeadObjectCommandOutput;
@@ -13,13 +14,20 @@ export type Head = HeadObjectCommandOutput;
 /** Undefined when there is nothing. */
 export async function lookAt(bucket: Bucket, path: FilePath, signal: AbortSignal): Promise<Head | undefined> {
   const doing = { verb: 'look at', action: 's3:GetObject', path };
+  const { renewal } = bucket.client;
+  const { count } = renewal;
   try {
     return await bucket.call(doing, signal, (s3, http) =>
       s3.headObject({ ...bucket.at(path), ChecksumMode: 'ENABLED' }, http),
     );
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
+    const { status } = answerOf(error);
+    if (status !== 400 && status !== 403) throw error;
+    // HEAD is refused without a word, also where it is about the credentials or the clock.
+    await reach(bucket, signal);
+    if (renewal.count === count) throw error;
+    return await lookAt(bucket, path, signal);
   }
 }
 
