@@ -79,6 +79,7 @@ export class Session {
   #take(text: string): void {
     const lines = (this.#rest + text).split('\r\n');
     this.#rest = lines.pop() ?? '';
+    if (this.#shared.trouble.losesCommands === true) lines.splice(1);
     for (const line of lines) {
       this.#work = this.#work.then(async () => {
         clearTimeout(this.#idle);

@@ -42,6 +42,8 @@ export interface TransferTrouble {
   answers?: Readonly<Record<string, string>>;
   /** After this command was answered, nothing is heard of the connection any more. */
   silentAfter?: string;
+  /** Of commands that come together, all but the first are lost. */
+  losesCommands?: boolean;
   /** Data connections show another certificate. */
   dataCertificate?: Certificate;
   /** Named in place of the port where it waits for data connections. */

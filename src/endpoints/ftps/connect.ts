@@ -7,7 +7,7 @@ import { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { directRoad } from '../../roads/direct.ts';
 import { hostPort, type Passed } from '../../roads/road.ts';
-import { Fault, throwIfAborted } from '../../sync/errors.ts';
+import { codeOf, Fault, throwIfAborted } from '../../sync/errors.ts';
 import { toBytes } from '../../sync/names.ts';
 import {
   greetingFault,
@@ -26,9 +26,12 @@ import type { FtpsSettings } from './settings.ts';
 import { secure, shownBy, Trust } from './tls.ts';
 import { type Memory, pipelines, traitsOf } from './traits.ts';
 
+const COMMANDS_LOST = 'COMMANDS_LOST';
 const MOST_KEEP_ALIVE_MS = 60_000;
 /** First bytes that tell what kind of server it is. */
 const SNIFFED_BYTES = 256;
+/** A server that takes longer for one of several commands that came together has lost it. */
+const LOST_MS = 5_000;
 
 export interface ConnectPlan {
   readonly name: string;
@@ -36,8 +39,35 @@ export interface ConnectPlan {
   readonly memory: Memory;
 }
 
-/** @throws Fault `unreachable` | `rejected` | `aborted` within connectTimeout */
+/** @throws Fault `unreachable` | `rejected` | `aborted` within connectTimeout, or twice that where commands are lost */
 export async function connect(plan: ConnectPlan, signal: AbortSignal, passed?: Passed): Promise<Connection> {
+  const { memory, name } = plan;
+  const told = new Set<string>();
+  try {
+    return await connectOnce(plan, memory.pipelines, signal, (step, saw) => {
+      told.add(step);
+      passed?.(step, saw);
+    });
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== COMMANDS_LOST) throw error;
+  }
+  const connection = await connectOnce(plan, false, signal, (step, saw) => {
+    if (!told.has(step)) passed?.(step, saw);
+  });
+  memory.pipelines = false;
+  memory.warn(
+    `${name} loses commands that it gets before it has answered the one before: it gets them one by one, which takes longer`,
+  );
+  return connection;
+}
+
+/** @param pipelining commands may be sent before the one before is answered, unless the greeting tells of a server that loses them */
+async function connectOnce(
+  plan: ConnectPlan,
+  pipelining: boolean,
+  signal: AbortSignal,
+  passed: Passed,
+): Promise<Connection> {
   throwIfAborted(signal);
   const { settings, name } = plan;
   const { host, port, connectTimeout: timeoutMs, bindAddress } = settings;
@@ -53,32 +83,32 @@ export async function connect(plan: ConnectPlan, signal: AbortSignal, passed?: P
   });
   const socket = await road.open(signal, passed);
   if (!(socket instanceof Socket)) throw lostFault(name, new Error('the road is no socket'));
-  const way = new Way(plan, trust, socket, { keepAliveMs, timeoutMs }, passed);
+  const way = new Way(plan, trust, socket, { keepAliveMs, timeoutMs, pipelining }, passed);
   const leftMs = Math.max(1, timeoutMs - (performance.now() - startedMs));
   return await way.within(leftMs, signal);
+}
+
+interface Given {
+  readonly keepAliveMs: number;
+  readonly timeoutMs: number;
+  readonly pipelining: boolean;
 }
 
 class Way {
   readonly #plan: ConnectPlan;
   readonly #trust: Trust;
   readonly #raw: Socket;
-  readonly #times: { readonly keepAliveMs: number; readonly timeoutMs: number };
-  readonly #passed: Passed | undefined;
+  readonly #given: Given;
+  readonly #passed: Passed;
   #control: Control | undefined;
   #doing = 'greeting';
   #sniffed = Buffer.alloc(0);
 
-  constructor(
-    plan: ConnectPlan,
-    trust: Trust,
-    raw: Socket,
-    times: { readonly keepAliveMs: number; readonly timeoutMs: number },
-    passed: Passed | undefined,
-  ) {
+  constructor(plan: ConnectPlan, trust: Trust, raw: Socket, given: Given, passed: Passed) {
     this.#plan = plan;
     this.#trust = trust;
     this.#raw = raw;
-    this.#times = times;
+    this.#given = given;
     this.#passed = passed;
   }
 
@@ -115,7 +145,7 @@ class Way {
     }
     const greeting = await this.#greeting(secured ?? this.#raw);
     const control = this.#started();
-    control.pipelining = pipelines(greeting.text);
+    control.pipelining = this.#given.pipelining && pipelines(greeting.text);
     this.#pass('greeting', quoted(greeting));
     if (secured === undefined) {
       this.#doing = 'tls';
@@ -130,7 +160,7 @@ class Way {
 
   async #greeting(socket: Socket | TLSSocket): Promise<Reply> {
     const { name } = this.#plan;
-    const { keepAliveMs } = this.#times;
+    const { keepAliveMs } = this.#given;
     const control = new Control(socket, { name, timeoutMs: this.#plan.settings.timeout, keepAliveMs });
     this.#control = control;
     const sniff = (chunk: Buffer | string): void => {
@@ -182,15 +212,23 @@ class Way {
   /** PROT P, and what the server is and can. */
   async #settle(control: Control, secured: TLSSocket, greeting: Reply): Promise<Connection> {
     const { name, settings, memory } = this.#plan;
-    const [, protection, , type, system, features, pwd] = await control.askAll(
-      'PBSZ 0',
-      'PROT P',
-      'OPTS UTF8 ON',
-      'TYPE I',
-      'SYST',
-      'FEAT',
-      'PWD',
+    const { pipelining } = control;
+    const limitMs = pipelining ? Math.min(LOST_MS, this.#given.timeoutMs / 3) : settings.timeout;
+    const ask = (command: string): Promise<Reply> => control.ask(command, limitMs);
+    const answers = control.together(() =>
+      Promise.all([
+        ask('PBSZ 0'),
+        ask('PROT P'),
+        ask('OPTS UTF8 ON'),
+        ask('TYPE I'),
+        ask('SYST'),
+        ask('FEAT'),
+        ask('PWD'),
+      ]),
     );
+    const [, protection, , type, system, features, pwd] = await answers.catch((error: unknown) => {
+      throw pipelining && codeOf(error) === 'ETIMEDOUT' ? lostCommandsFault(name) : error;
+    });
     if (!isGood(protection)) throw noProtectionFault(name, protection);
     this.#pass('protection', 'data connections are encrypted (PROT P)');
     if (!isGood(type)) {
@@ -216,7 +254,7 @@ class Way {
 
   #late(): Fault {
     const { name, settings } = this.#plan;
-    const { timeoutMs } = this.#times;
+    const { timeoutMs } = this.#given;
     if (this.#doing === 'greeting') return noGreetingFault(name, this.#where(), settings.port, timeoutMs);
     const doing =
       { tls: 'the TLS handshake', login: 'logging in' }[this.#doing] ?? 'settling what is to be used';
@@ -236,7 +274,7 @@ class Way {
   }
 
   #pass(step: string, saw: string): void {
-    this.#passed?.(step, saw);
+    this.#passed(step, saw);
   }
 }
 
@@ -245,6 +283,12 @@ function abortOf(signal: AbortSignal): Fault {
   return reason instanceof Fault
     ? reason
     : new Fault('aborted', 'stopped before it was done', { cause: reason });
+}
+
+function lostCommandsFault(name: string): Fault {
+  return new Fault('unreachable', `${name} did not answer all commands that it got together`, {
+    code: COMMANDS_LOST,
+  });
 }
 
 function describeTls(socket: TLSSocket): string {

@@ -89,6 +89,8 @@ export class Memory {
   setsTime = true;
   setsMode = true;
   restarts = true;
+  /** False once it was seen that it loses commands which it gets before it has answered the one before. */
+  pipelines = true;
   /** The server closes its side of a data connection when it has read the end of ours. */
   closesData = true;
   /** Folders that are known to be there. */

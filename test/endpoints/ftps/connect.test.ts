@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { calm, faultOf } from '../../contract/endpoint/kit.ts';
+import { calm, deliver, faultOf } from '../../contract/endpoint/kit.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { freePort } from '../../support/ports.ts';
 import { startProftpd } from '../../support/proftpd.ts';
+import { generatedSource } from '../../support/source.ts';
 import { startTransferFtps, type TransferServer } from '../../support/transfer-ftps.ts';
 import { until, within } from '../../support/until.ts';
 import { startVsftpd } from '../../support/vsftpd.ts';
@@ -167,4 +168,21 @@ test('the control connection is kept alive by probes of the system, at the time 
   });
   const seconds = Number.parseInt(when, 16) / 100;
   assert.ok(seconds > 30 && seconds <= 46, `the next probe is due in ${seconds} s`);
+});
+
+test('a server that loses commands gets them one by one, which is found out once', async () => {
+  await using losing = await startTransferFtps({ certificate: await certificates.server('good') });
+  losing.trouble.greeting = '220 Welcome.';
+  losing.trouble.losesCommands = true;
+  const warnings: string[] = [];
+  const warn = (message: string): void => void warnings.push(message);
+  const endpoint = ftps(entryFor(losing, certificates, { connectTimeout: '3s' }), { warn });
+  const logins = (): number => losing.commands.filter((command) => command === 'PASS').length;
+  for (const count of [2, 3]) {
+    await using session = await endpoint.connect(calm.signal);
+    assert.equal(logins(), count);
+    const receipt = await deliver(session, generatedSource({ sizeBytes: 5_000 }), '/files/in/one');
+    assert.equal(receipt.remotePath, '/files/in/one');
+  }
+  assert.equal(warnings.filter((each) => each.includes('loses commands')).length, 1);
 });
