@@ -18,6 +18,15 @@ export const ANSWERED: readonly Rule[] = [
     advice: 'Is its name right, and is it in this account (or partition, or server)? Ferry makes no buckets.',
   },
   {
+    codes: /^$/,
+    // A listing of the bucket was taken for a look at an object.
+    when: ({ code }, { path }) => code === 'NoSuchKey' && path === undefined,
+    kind: 'rejected',
+    code: 'NO_BUCKET',
+    why: (of) => `${hostOf(of)} takes ${of.where.bucket} for an object and not for a bucket`,
+    advice: 'Write the server alone into endpointUrl, without the bucket.',
+  },
+  {
     codes: /^InvalidBucketName$/,
     kind: 'rejected',
     code: 'NO_BUCKET',

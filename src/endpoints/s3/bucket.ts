@@ -23,6 +23,8 @@ export interface BucketOptions {
   /** Of the endpoint. */
   readonly name: string;
   readonly settings: S3Settings;
+  /** Of ~/.aws/config, where one is asked for. */
+  readonly profile: string | undefined;
   readonly client: Client;
   readonly memory: Memory;
 }
@@ -32,11 +34,13 @@ export class Bucket {
   readonly settings: S3Settings;
   readonly client: Client;
   readonly memory: Memory;
+  readonly #profile: string | undefined;
   #broken: Fault | undefined;
 
-  constructor({ name, settings, client, memory }: BucketOptions) {
+  constructor({ name, settings, profile, client, memory }: BucketOptions) {
     this.name = name;
     this.settings = settings;
+    this.#profile = profile;
     this.client = client;
     this.memory = memory;
   }
@@ -47,8 +51,8 @@ export class Bucket {
   }
 
   get where(): Where {
-    const { bucket, profile } = this.settings;
-    return { name: this.name, bucket, profile, host: this.client.host };
+    const { bucket } = this.settings;
+    return { name: this.name, bucket, profile: this.#profile, host: this.client.host };
   }
 
   /** @throws Fault `permanent` for a name that S3 cannot hold */

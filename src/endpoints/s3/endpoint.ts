@@ -66,7 +66,8 @@ export class S3Endpoint implements Endpoint {
     const { env, warn } = this.#context;
     const elsewhere = Boolean(env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
     const client = await openClient({ settings, elsewhere, random: Math.random, warn });
-    return new Bucket({ name, settings, client, memory: this.#memory });
+    const profile = settings.profile ?? env.AWS_PROFILE;
+    return new Bucket({ name, settings, profile, client, memory: this.#memory });
   }
 
   objectAt(path: FilePath): S3Object {

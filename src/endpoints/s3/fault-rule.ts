@@ -9,7 +9,7 @@ export interface Where {
   /** The endpoint's name. */
   readonly name: string;
   readonly bucket: string;
-  /** That the settings name. */
+  /** That the settings or AWS_PROFILE name. */
   readonly profile: string | undefined;
   /** Where requests go, as far as it is known by now: `s3.ap-northeast-1.amazonaws.com`. */
   readonly host: string | undefined;

@@ -24,6 +24,7 @@ const MINUTE = 60_000;
 interface Case {
   readonly what: string;
   readonly entry?: object;
+  readonly env?: Readonly<Record<string, string>>;
   readonly trouble?: (double: S3Double) => void;
   readonly kind: FaultKind;
   readonly code: string;
@@ -114,6 +115,25 @@ const CASES: readonly Case[] = [
     advises: /AWS_PROFILE/,
   },
   {
+    what: 'a profile of the environment that does not exist',
+    trouble: () => {
+      delete process.env.AWS_ACCESS_KEY_ID;
+    },
+    env: { AWS_PROFILE: 'nobody' },
+    kind: 'rejected',
+    code: 'NO_CREDENTIALS',
+    says: /no AWS credentials in profile nobody/,
+    advises: /AWS_PROFILE/,
+  },
+  {
+    what: 'a URL that has the bucket in it already',
+    trouble: refuseList(404, 'NoSuchKey', 'The specified key does not exist.'),
+    kind: 'rejected',
+    code: 'NO_BUCKET',
+    says: /takes double-bucket for an object/,
+    advises: /endpointUrl, without the bucket/,
+  },
+  {
     what: 'a KMS key that may not be used',
     trouble: refuseList(400, 'KMS.DisabledException', 'arn:aws:kms:… is disabled.'),
     kind: 'rejected',
@@ -148,13 +168,13 @@ const CASES: readonly Case[] = [
 ];
 
 describe('connecting meets', { timeout: 300_000 }, () => {
-  for (const { what, entry, trouble, kind, code, says, advises } of CASES) {
+  for (const { what, entry, env = {}, trouble, kind, code, says, advises } of CASES) {
     test(what, async () => {
       await using double = await startS3Double();
       useCredentials(double.user);
       trouble?.(double);
       const { bucket, region } = double;
-      const endpoint = s3({ bucket, region, endpointUrl: awsUrl(double), ...entry });
+      const endpoint = s3({ bucket, region, endpointUrl: awsUrl(double), ...entry }, { env });
       const fault = await faultOf(within(60_000, 'connect', endpoint.connect(never)), kind);
       assert.equal(fault.code, code, fault.message);
       assert.match(fault.message, says);
