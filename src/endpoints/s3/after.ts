@@ -5,7 +5,7 @@ import { type FilePath, printable } from '../../sync/names.ts';
 import type { CallOptions, FileVersion } from '../endpoint.ts';
 import { isMissing, isPreconditionFailed } from './answer.ts';
 import type { Bucket } from './bucket.ts';
-import { copy, LARGEST_COPY } from './copy.ts';
+import { COPY_OF, copy, LARGEST_COPY } from './copy.ts';
 import { candidate } from './keys.ts';
 import { changedFault, expectVersion, type Head, lookAt, vanishedFault, versionOf } from './objects.ts';
 
@@ -67,7 +67,8 @@ export async function archive(
 /** An earlier try has copied this very version there, and ended before the removal. */
 function isCopy(there: Head, head: Head): boolean {
   const [theirs, ours] = [versionOf(there), versionOf(head)];
-  return ours.tag === theirs.tag && ours.sizeBytes === theirs.sizeBytes && theirs.mtimeMs >= ours.mtimeMs;
+  const isOfOurs = theirs.tag === ours.tag || there.Metadata?.[COPY_OF] === ours.tag;
+  return isOfOurs && ours.sizeBytes === theirs.sizeBytes && theirs.mtimeMs >= ours.mtimeMs;
 }
 
 async function expectCopy(

@@ -3,10 +3,15 @@
 import { type FilePath, printable } from '../../sync/names.ts';
 import { isCode, isPreconditionFailed } from './answer.ts';
 import type { Bucket } from './bucket.ts';
-import { changedFault, type Head, lookAt } from './objects.ts';
+import { bareTag, changedFault, type Head, lookAt } from './objects.ts';
 
 /** CopyObject takes no more. */
 export const LARGEST_COPY = 5 * 1024 ** 3;
+/**
+ * Metadata of a copy: the ETag of what it was copied from. Its own is another one when that came in parts, or lies
+ * encrypted by KMS.
+ */
+export const COPY_OF = 'ferry-copy-of';
 /** Parts copied at once. */
 const AT_ONCE = 4;
 const CLEAN_UP_MS = 10_000;
@@ -43,7 +48,8 @@ async function copyWhole(copying: Copying, signal: AbortSignal): Promise<void> {
   const { bucket, head, to } = copying;
   const input = {
     ...bucket.at(to),
-    ...(head.StorageClass === undefined ? {} : { StorageClass: head.StorageClass }),
+    MetadataDirective: 'REPLACE' as const,
+    ...kept(head),
     ...bucket.storing,
     ...sourceOf(copying),
     ...unlessTaken(bucket),
@@ -114,7 +120,7 @@ function unlessTaken({ memory }: Bucket): { readonly IfNoneMatch?: '*' } {
   return memory.conditions ? { IfNoneMatch: '*' } : {};
 }
 
-/** What CopyObject takes along by itself. */
+/** What the copy has of it, besides its bytes. */
 function kept(head: Head) {
   const {
     Metadata,
@@ -126,7 +132,7 @@ function kept(head: Head) {
     StorageClass,
   } = head;
   const all = {
-    Metadata,
+    Metadata: { ...Metadata, [COPY_OF]: bareTag(head.ETag) },
     ContentType,
     ContentEncoding,
     ContentDisposition,

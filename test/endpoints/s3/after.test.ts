@@ -7,7 +7,8 @@ import { faultOf, versionOf } from '../../contract/endpoint/kit.ts';
 import { contentOf, sha256Of } from '../../support/files.ts';
 import { Refusal } from '../../support/s3-double/refusal.ts';
 import { startS3Server } from '../../support/s3-server.ts';
-import { calm, type DoubleSetup, doubleSetup, MIB, never } from './double-kit.ts';
+import { generatedSource } from '../../support/source.ts';
+import { calm, type DoubleSetup, doubleSetup, MIB, never, send } from './double-kit.ts';
 import { BUCKET, openUploads, outsideOfBucket, plainClient, s3, useCredentials } from './kit.ts';
 
 function put(setup: DoubleSetup, key: string, content: string, modifiedMs = Date.now()): void {
@@ -61,6 +62,25 @@ describe('archiving an object of S3', () => {
     assert.equal(await setup.session.archive('in/a.txt', version, 'out/a.txt', calm), 'out/a.txt');
     assert.deepEqual([...setup.double.store.objects.keys()], ['out/a.txt']);
   });
+
+  for (const [what, kms, sizeBytes] of [
+    ['came in parts', false, 12 * MIB],
+    ['lies encrypted by KMS', true, 5000],
+  ] as const) {
+    test(`is finished by the next try also when it ${what}, so that its copy has another ETag`, async () => {
+      await using setup = await doubleSetup();
+      setup.double.store.kms = kms;
+      await send(setup.session, generatedSource({ sizeBytes }), 'in/a');
+      const version = await versionOf(setup.session, 'in/a');
+      setup.double.denied.add('s3:DeleteObject');
+      for (const _ of [1, 2])
+        await faultOf(setup.session.archive('in/a', version, 'out/a', calm), 'permanent');
+      assert.deepEqual([...setup.double.store.objects.keys()], ['in/a', 'out/a']);
+      setup.double.denied.clear();
+      assert.equal(await setup.session.archive('in/a', version, 'out/a', calm), 'out/a');
+      assert.deepEqual([...setup.double.store.objects.keys()], ['out/a']);
+    });
+  }
 
   test('keeps one that was archived before, even with the same content', async () => {
     await using setup = await doubleSetup();

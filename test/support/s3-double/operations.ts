@@ -73,11 +73,11 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   CopyObject: (store, { key, headers }, nowMs) => {
     const from = copySource(store, headers);
     unlessTaken(store, key, headers);
-    const object = store.put(
-      key,
-      { ...from, headers: { ...from.headers, ...keptOf(headers) }, modifiedMs: nowMs },
-      from.etag,
-    );
+    const object = store.put(key, {
+      ...from,
+      headers: headers['x-amz-metadata-directive'] === 'REPLACE' ? keptOf(headers) : from.headers,
+      modifiedMs: nowMs,
+    });
     return xml('CopyObjectResult', { ETag: object.etag, LastModified: iso(nowMs) });
   },
   GetObject: (store, { key, headers }) => {
