@@ -38,6 +38,7 @@ export async function run(cli: Cli, names: readonly string[], options: Options):
     now: () => performance.now(),
   });
   setup.ledger.recover(cli.now());
+  setup.ledger.letGo([...setup.config.jobs.keys()], [...setup.config.endpoints.keys()]);
 
   const carried = await carry(cli, setup, jobs, events, tallies, stop).catch((error: unknown): Carried => {
     // It may have been stopped before anything was open.

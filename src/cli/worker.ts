@@ -71,6 +71,7 @@ export class Worker implements AsyncDisposable {
       options.log.warn({ endpoint }, message),
     );
     ledger.recover(cli.now());
+    ledger.letGo([...loaded.config.jobs.keys()], [...loaded.config.endpoints.keys()]);
     const { redisUrl, dataFolder, site, env } = cli.settings;
     const backend = undo.use(
       await openBackend({ redisUrl, dataFolder, site, pathEnv: env.PATH, events, signal: cli.signal }),
@@ -270,7 +271,7 @@ export class Worker implements AsyncDisposable {
   async #reload(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     const { cli, events, secrets } = this.#options;
-    const { endpoints, engine, schedules, sources } = this.#parts;
+    const { endpoints, engine, ledger, schedules, sources } = this.#parts;
     const loaded = await loadJobs(cli);
     const config = keepBroken(loaded, this.#config);
     secretsOf(cli, config, secrets);
@@ -280,6 +281,7 @@ export class Worker implements AsyncDisposable {
     for (const name of config.endpoints.keys())
       if (changed.includes(name) || !this.#addresses.has(name)) await this.#learnAddress(name, endpoints);
     await engine.configure(config, changed);
+    ledger.letGo([...config.jobs.keys()], [...config.endpoints.keys()]);
     await Promise.all([sources.follow(config), schedules.set(cronsOf(config))]);
     if (this.#problems === undefined)
       events.emit(

@@ -38,6 +38,10 @@ const DISOWN = `UPDATE deliveries INDEXED BY unfinished
   WHERE open > 0 AND endpoint = ? AND job = ? AND state <> 'sending' AND under_way = 0
     AND destination NOT IN (SELECT value FROM json_each(?))`;
 
+const LET_GO = `UPDATE deliveries INDEXED BY under_way SET under_way = 0
+  WHERE under_way = 1 AND open = 1
+    AND (job NOT IN (SELECT value FROM json_each(?)) OR endpoint NOT IN (SELECT value FROM json_each(?)))`;
+
 const RETRY = `UPDATE deliveries SET state = 'due', open = 1, generation = generation + 1, attempts = 0, cuts = 0,
     next_at_ms = ?, updated_at_ms = ?, error_kind = NULL, error_code = NULL, error_message = NULL, error_advice = NULL
   WHERE id = ? AND state = 'failed'`;
@@ -83,7 +87,7 @@ export class Deliveries {
   disown(job: string, destinations: readonly string[], why: FaultNote, nowMs: number): number {
     const jobId = this.#names.find(job);
     if (jobId === undefined) return 0;
-    const kept = JSON.stringify(destinations.flatMap((name) => this.#names.find(name) ?? []));
+    const kept = this.#listOf(destinations);
     return this.#db.write(() =>
       this.#db
         .all('SELECT endpoint FROM totals WHERE job = ? AND open_files + failed_files > 0', jobId)
@@ -93,6 +97,10 @@ export class Deliveries {
           0,
         ),
     );
+  }
+
+  letGo(jobs: readonly string[], endpoints: readonly string[]): number {
+    return this.#db.write(() => this.#db.run(LET_GO, this.#listOf(jobs), this.#listOf(endpoints)).changes);
   }
 
   get(id: number): Delivery | undefined {
@@ -193,6 +201,11 @@ export class Deliveries {
       updatedAtMs: nowMs,
       deliveredAtMs: undefined,
     };
+  }
+
+  /** What `json_each` takes. */
+  #listOf(names: readonly string[]): string {
+    return JSON.stringify(names.flatMap((name) => this.#names.find(name) ?? []));
   }
 
   #failed(which: { readonly ids?: readonly number[]; readonly job?: string }): readonly number[] {

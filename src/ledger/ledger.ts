@@ -121,6 +121,12 @@ export interface Ledger extends Disposable {
    */
   disown(job: string, destinations: readonly string[], why: FaultNote, nowMs: number): number;
 
+  /**
+   * These are all jobs and endpoints that are configured: what is under way for others is followed by nobody, and counts
+   * as being sent no more. Returns how many.
+   */
+  letGo(jobs: readonly string[], endpoints: readonly string[]): number;
+
   /** Marks due deliveries `queued` by this owner, oldest first, and returns them. Atomic between processes. */
   take(options: TakeOptions): readonly Delivery[];
   /** `queued` by this owner and not claimed, whose `nextAtMs` lies before: to put into a queue that forgot them. */

@@ -46,6 +46,7 @@ export function ledgerOn(db: Database, folder: string, now: () => number, ownerI
     latest: (job, destination, path) => deliveries.latest(job, destination, path),
     owe: (owed, nowMs) => deliveries.owe(owed, nowMs),
     disown: (job, destinations, why, nowMs) => deliveries.disown(job, destinations, why, nowMs),
+    letGo: (jobs, endpoints) => deliveries.letGo(jobs, endpoints),
     take: (options) => taking.take(options),
     queuedBefore: (endpoint, beforeMs, limit) => taking.queuedBefore(endpoint, beforeMs, limit),
     claim: (id, generation, nowMs) => attempts.claim(id, generation, nowMs),

@@ -30,8 +30,7 @@ async function among(job: Job, before: Note, listing: Listing): Promise<Step> {
   let note = before;
   for (let n = 0; n < MOST_NAMES; n += 1) {
     const name = candidate(path, n);
-    const owner = connector.names.get(name);
-    const isOurs = owner !== undefined && owner !== options.token;
+    const isOurs = connector.names.isTaken(name, options.token);
     if (isOurs && options.conflict !== 'rename') return later(job);
     if (isOurs) continue;
     const taken = takenBy(listing, name);
@@ -71,9 +70,8 @@ function mayBeSame(listing: Listing, path: FilePath, sizeBytes: number): boolean
 /** Nobody else of this process sends there until this one has ended. */
 function take(job: Job, note: Note, final: FilePath): Step {
   const { connector, options } = job;
-  const owner = connector.names.get(final);
-  if (owner !== undefined && owner !== options.token) return later(job);
-  connector.names.set(final, options.token);
+  if (connector.names.isTaken(final, options.token)) return later(job);
+  connector.names.take(final, options.token);
   return { note: { ...note, phase: 'staging', final } };
 }
 

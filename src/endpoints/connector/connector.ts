@@ -3,6 +3,7 @@
 import type { FilePath } from '../../sync/names.ts';
 import type { Api } from './api.ts';
 import type { Batches } from './batches.ts';
+import type { Holders } from './holders.ts';
 import type { Listing, Listings } from './listings.ts';
 import type { Results } from './results.ts';
 import type { ConnectorSettings } from './settings.ts';
@@ -24,8 +25,7 @@ export interface Connector {
   readonly batches: Batches;
   readonly results: Results;
   readonly listings: Listings;
-  /** Names at the partner that sends under way have taken, and by which token. */
-  readonly names: Map<FilePath, string>;
+  readonly names: Holders;
   /** Folders that could not be listed, and when: their sizes are not asked again at once. */
   readonly unlistable: Map<FilePath, number>;
   /** Looks at folders that sends wait for, by token: since when each has waited, so that it waits for one listing only. */

@@ -20,6 +20,7 @@ import { Api } from './api.ts';
 import { Batches } from './batches.ts';
 import { openClient } from './client.ts';
 import type { Connector } from './connector.ts';
+import { Holders } from './holders.ts';
 import { hostKeys } from './hostkeys.ts';
 import { Listings } from './listings.ts';
 import { AWS_SPACING, Pace, type Spacing } from './pace.ts';
@@ -114,11 +115,13 @@ export class ConnectorEndpoint implements Endpoint {
     staging.object('x'); // that it is a bucket
     const client = await openClient(settings, Boolean(env.AWS_ENDPOINT_URL_TRANSFER ?? env.AWS_ENDPOINT_URL));
     const now = Date.now;
+    // For what is over with this process: nobody sets it.
+    const steady = (): number => performance.now();
     const api = new Api({
       name,
       connector: settings.connector,
       client,
-      pace: new Pace({ name, spacing: this.#spacing, now }),
+      pace: new Pace({ name, spacing: this.#spacing, now: steady }),
     });
     return {
       name,
@@ -126,7 +129,7 @@ export class ConnectorEndpoint implements Endpoint {
       api,
       staging,
       batches: new Batches(api),
-      results: new Results(api, settings.poll, now),
+      results: new Results(api, settings.poll, steady),
       listings: new Listings({
         name,
         api,
@@ -135,7 +138,7 @@ export class ConnectorEndpoint implements Endpoint {
         pollMs: settings.poll,
         now,
       }),
-      names: new Map(),
+      names: new Holders(steady),
       unlistable: new Map(),
       looks: new Map(),
       now,

@@ -154,8 +154,9 @@ export class Listings implements AsyncDisposable {
   }
 
   async #fetch(folder: FilePath, askedMs: number): Promise<Listing> {
-    const { api, staging, timeoutMs, pollMs, name, now } = this.#options;
+    const { api, staging, timeoutMs, pollMs, name } = this.#options;
     const { signal } = this.#stop;
+    const untilMs = performance.now() + timeoutMs;
     const output = await api.list(
       folder === '' ? '.' : folder,
       folderAddress(staging, FOLDER),
@@ -170,7 +171,7 @@ export class Listings implements AsyncDisposable {
         await staging.remove(path, signal);
         return parse(written, askedMs);
       }
-      if (now() - askedMs > timeoutMs) break;
+      if (performance.now() > untilMs) break;
     }
     throw new Fault(
       'transient',

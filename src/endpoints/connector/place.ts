@@ -90,9 +90,8 @@ async function otherName(job: Job, note: Note): Promise<Step> {
   if (target === undefined) return later(job);
   for (let n = 0; n < MOST_NAMES; n += 1) {
     const final = candidate(path, n);
-    const owner = connector.names.get(final);
-    if (takenBy(target, final) !== 'nothing' || (owner !== undefined && owner !== options.token)) continue;
-    connector.names.set(final, options.token);
+    if (takenBy(target, final) !== 'nothing' || connector.names.isTaken(final, options.token)) continue;
+    connector.names.take(final, options.token);
     return await keep(job, { ...note, final, placing: undefined });
   }
   throw takenFault(job, path, 'file');

@@ -64,7 +64,7 @@ export async function send(
 function next(job: Job, note: Note | undefined): Promise<Step> {
   if (note === undefined) return choose(job, undefined);
   if (note.phase !== 'choosing')
-    job.connector.names.set(note.final, job.options.token).set(note.remote, job.options.token);
+    for (const name of [note.final, note.remote]) job.connector.names.take(name, job.options.token);
   switch (note.phase) {
     case 'choosing':
       return choose(job, note);
@@ -98,5 +98,5 @@ function isStillUnderWay({ kind }: Fault): boolean {
 
 function free({ connector, options }: Job): void {
   connector.looks.delete(options.token);
-  for (const [name, token] of connector.names) if (token === options.token) connector.names.delete(name);
+  connector.names.free(options.token);
 }

@@ -14,9 +14,8 @@ export async function stage(job: Job, note: Note): Promise<Step> {
   const temp = tempFolderFor(connector, note.final);
   if (liesThere(job, note, temp)) {
     const remote = temp === undefined ? note.final : joinPath(temp, nameOf(source.object?.key ?? note.final));
-    const owner = connector.names.get(remote);
     // Objects of one name share it in the temporary folder: one after another.
-    if (owner !== undefined && owner !== options.token) return later(job);
+    if (connector.names.isTaken(remote, options.token)) return later(job);
     return { note: { ...note, phase: 'staged', remote } };
   }
   const id = `${options.token}-${connector.nonce()}`;

@@ -178,6 +178,19 @@ export function settleContract(contract: Contract): void {
     assert.equal(known(ledger, older.id).state, 'queued');
   });
 
+  contract('lets go of what is under way for jobs and endpoints that are gone', async ({ ledger }) => {
+    const older = sending(ledger, file('a'));
+    await ledger.checkpoint(older.id, 'transfer 1', true);
+    await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
+    const why = noteOf(fault('vanished'));
+    assert.equal(ledger.letGo([older.job, 'other'], [older.endpoint]), 0);
+    assert.equal(ledger.disown(older.job, [], why, T0), 0);
+    assert.equal(ledger.letGo([older.job], ['other']), 1);
+    assert.equal(ledger.letGo(['other'], ['other']), 0);
+    assert.equal(ledger.disown(older.job, [], why, T0), 1);
+    assert.equal(known(ledger, older.id).note, 'transfer 1', 'what it left can be found');
+  });
+
   contract('records failures and what was given up, with the reason', async ({ ledger }) => {
     for (const [outcome, attempts] of [
       [{ state: 'failed', fault: fault('permanent'), leftover: true }, 1],
