@@ -11,8 +11,8 @@ import { takenBy, takenFault } from './choose.ts';
 import { evidenceOf } from './evidence.ts';
 import { failureOf } from './failures.ts';
 import { finish } from './finish.ts';
-import { type Job, keep, later, listingOf, look, type Step } from './job.ts';
-import type { Note } from './note.ts';
+import { ageMs, type Job, keep, later, listingOf, look, type Step } from './job.ts';
+import { again, type Note } from './note.ts';
 import { sendPathOf } from './stage.ts';
 import { digestOf } from './staging.ts';
 import { assertUnchanged } from './start.ts';
@@ -62,15 +62,15 @@ async function ask(job: Job, note: Note): Promise<Step> {
   }
 }
 
-/** The service has forgotten it: only the partner's side can tell. */
+/** The service has forgotten it, or does not know it yet: only the partner's side can tell. */
 async function unknown(job: Job, note: Note): Promise<Step> {
   const { connector, sizeBytes } = job;
   const startedMs = note.startedMs ?? 0;
-  const nowMs = connector.now();
   const listing = await look(job, folderOf(note.remote));
   if (listing === undefined) return later(job);
   const evidence = evidenceOf(listing, note.remote, sizeBytes, startedMs);
-  if (evidence === 'there') return await keep(job, { ...note, completedMs: nowMs });
+  if (evidence === 'there') return await keep(job, { ...note, completedMs: connector.now() });
+  if (ageMs(job, startedMs) < connector.settings.unsure) return later(job, startedMs);
   await keep(job, { ...note, phase: 'staged' });
   const { name } = connector;
   throw new Fault(
@@ -132,8 +132,4 @@ async function withReason(job: Job, note: Note, fault: Fault): Promise<Fault> {
   const listing = await listingOf(job, folderOf(note.remote), job.connector.now()).catch(() => undefined);
   if (listing === undefined || takenBy(listing, note.remote) !== 'folder') return fault;
   return takenFault(job, note.remote, 'folder');
-}
-
-function again({ transferId: _t, completedMs: _c, back: _b, ...note }: Note): Note {
-  return { ...note, phase: 'staged' };
 }

@@ -44,6 +44,11 @@ export function later({ connector }: Job, sinceMs = connector.now()): SendResult
   return { state: 'pending', checkAfterMs };
 }
 
+/** How long ago that was. A clock that was set back meanwhile shall not make anybody wait until it is there again. */
+export function ageMs({ connector }: Job, atMs: number): number {
+  return Math.abs(connector.now() - atMs);
+}
+
 /** Undefined: it has not come yet. */
 export function listingOf(
   { connector, options }: Job,

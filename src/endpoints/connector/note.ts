@@ -34,6 +34,8 @@ const Note = z.object({
     .object({ action: z.enum(['clear', 'move']), atMs: z.number(), sinceMs: z.number() })
     .or(z.undefined())
     .optional(),
+  /** It has been asked for the move, be it that something else was asked afterwards. */
+  moving: z.boolean().optional(),
   verified: z.enum(['size', 'checksum']).optional(),
 });
 
@@ -57,4 +59,10 @@ export function parseNote(text: string | undefined): Note | undefined {
 export function newNote(version: Note['version'], final: string): Note {
   const { sizeBytes, mtimeMs, tag } = version;
   return { connector: 1, version: { sizeBytes, mtimeMs, tag }, phase: 'staging', final, remote: final };
+}
+
+/** To be sent once more from what is staged. */
+export function again(note: Note): Note {
+  const { transferId: _t, completedMs: _c, back: _b, placing: _p, moving: _m, verified: _v, ...rest } = note;
+  return { ...rest, phase: 'staged' };
 }

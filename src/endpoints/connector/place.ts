@@ -1,6 +1,6 @@
 /**
  * From the temporary folder to the final name, by StartRemoteMove. AWS tells nobody how a move ended, so both folders are
- * listed: what is not in the temporary folder any more was moved, since nobody else knows its name. A move is a plain
+ * listed: what is not in the temporary folder any more was moved once that was asked for, since nobody else knows its name. A move is a plain
  * SFTP rename, which most servers refuse where the name is taken: under `conflict: replace` what is there is deleted
  * first, once, and for that moment nothing is there.
  */
@@ -11,7 +11,7 @@ import { takenBy, takenFault } from './choose.ts';
 import { finish } from './finish.ts';
 import { type Job, keep, later, listingOf, look, looksOf, type Step } from './job.ts';
 import { candidate } from './names.ts';
-import type { Note } from './note.ts';
+import { again, type Note } from './note.ts';
 
 /** A move that has done nothing in so long is asked for again: that does no harm, since its source can go only once. */
 const MOVE_AGAIN_MS = 60_000;
@@ -35,6 +35,7 @@ export async function place(job: Job, note: Note): Promise<Step> {
   looks.target = undefined;
   const there = takenBy(waiting, note.remote);
   if (there === 'unknown') throw crowdedFault(job, note);
+  if (there === 'nothing' && note.moving !== true) return await notThere(job, note);
   if (there === 'nothing') return await finish(job, note, note.verified ?? 'size');
   const taken = takenBy(target, note.final);
   if (taken === 'folder') throw takenFault(job, note.final, taken);
@@ -60,10 +61,24 @@ async function move(job: Job, note: Note): Promise<Step> {
   }
   if (before === undefined || nowMs - before.atMs > MOVE_AGAIN_MS) {
     const placing = { action: 'move' as const, atMs: nowMs, sinceMs: before?.sinceMs ?? nowMs };
-    await keep(job, { ...note, placing });
+    await keep(job, { ...note, placing, moving: true });
     await connector.api.move(note.remote, note.final, options.signal);
   }
   return later(job, before?.sinceMs);
+}
+
+/** Nobody has moved it, so what is not there has been taken away, or is not shown. */
+async function notThere(job: Job, note: Note): Promise<never> {
+  await keep(job, again(note));
+  throw new Fault(
+    'transient',
+    `${job.connector.name}: ${printable(note.remote)} was sent, and is not in the temporary folder from where it is to be moved`,
+    {
+      code: 'TEMP_GONE',
+      advice:
+        'Does the server hide names that begin with a dot, or does something clear that folder? remoteTemp names another one. Ferry sends it again.',
+    },
+  );
 }
 
 /** What holds the final name goes, or this file takes another, as the job says. */

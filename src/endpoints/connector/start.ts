@@ -4,10 +4,10 @@
  * the partner's side is looked at, for as long as the transfer may still come out of a queue.
  */
 
-import { folderOf } from '../../sync/names.ts';
+import { folderOf, nameOf } from '../../sync/names.ts';
 import { evidenceOf } from './evidence.ts';
 import { Throttled } from './faults.ts';
-import { type Job, keep, later, look, type Step } from './job.ts';
+import { ageMs, type Job, keep, later, look, type Step } from './job.ts';
 import { remoteFolderOf } from './names.ts';
 import type { Note } from './note.ts';
 import { sendPathOf } from './stage.ts';
@@ -45,20 +45,15 @@ export async function search(job: Job, note: Note): Promise<Step> {
   const { connector, sizeBytes } = job;
   const { unsure } = connector.settings;
   const startedMs = note.startedMs ?? 0;
-  const nowMs = connector.now();
   const listing = await look(job, folderOf(note.remote));
   if (listing === undefined) return later(job);
-  switch (evidenceOf(listing, note.remote, sizeBytes, startedMs)) {
-    case 'there':
-      return await keep(job, { ...note, phase: 'sent', completedMs: nowMs });
-    case 'coming':
-      return later(job, startedMs);
-    case 'nothing':
-    case 'unknown':
-      // It may wait in a queue. Sent again it would only replace itself.
-      if (nowMs - startedMs < unsure) return later(job, startedMs);
-      return await keep(job, { ...note, phase: 'staged' });
-  }
+  const evidence = evidenceOf(listing, note.remote, sizeBytes, startedMs);
+  if (evidence === 'there') return await keep(job, { ...note, phase: 'sent', completedMs: connector.now() });
+  // It may wait in a queue, or be written to still. Sent again it would only replace itself.
+  const { modifiedMs = 0 } = listing.files.get(nameOf(note.remote)) ?? {};
+  const stirredMs = evidence === 'coming' ? Math.max(startedMs, modifiedMs) : startedMs;
+  if (ageMs(job, stirredMs) < unsure) return later(job, startedMs);
+  return await keep(job, { ...note, phase: 'staged' });
 }
 
 /** @throws Fault `changed` | `vanished` */
