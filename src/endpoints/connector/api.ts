@@ -11,6 +11,7 @@ import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { Client } from './client.ts';
 import { apiFault, Throttled } from './faults.ts';
 import type { Pace } from './pace.ts';
+import { assertUsable } from './words.ts';
 
 export interface FileResult {
   /** As the service names it. */
@@ -185,8 +186,15 @@ export class Api implements Disposable {
       throwIfAborted(signal);
       const fault = apiFault(error, name, connector, action);
       if (fault instanceof Throttled) pace.pause(action, fault.retryAfterMs);
+      if (fault.code === 'EINVAL' && action !== 'DescribeConnector') await this.#assertUsable(signal);
       throw fault;
     }
+  }
+
+  /** While the connector is changed, what it is asked for is called invalid. @throws Fault when that is so */
+  async #assertUsable(signal: AbortSignal): Promise<void> {
+    const described = await this.describe(signal).catch(() => undefined);
+    if (described !== undefined) assertUsable(this.#options.name, described);
   }
 
   #needed<T>(action: string, value: T | undefined): T {
@@ -198,14 +206,16 @@ export class Api implements Disposable {
 }
 
 const MOST_THROTTLED = 5;
+const MOST_PATIENCE_MS = 30_000;
 
-/** For a person who waits: does again what was throttled, after as long as AWS says. */
+/** For a person who waits: does again what was throttled, after as long as AWS says, if that is soon. */
 export async function patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (let n = 1; ; n += 1) {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof Throttled) || n >= MOST_THROTTLED) throw error;
+      if (!(error instanceof Throttled) || n >= MOST_THROTTLED || error.retryAfterMs > MOST_PATIENCE_MS)
+        throw error;
       await sleep(error.retryAfterMs, undefined, { signal }).catch(() => throwIfAborted(signal));
     }
   }

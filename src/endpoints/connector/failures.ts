@@ -5,7 +5,7 @@
  */
 
 import { Fault, type FaultKind } from '../../sync/errors.ts';
-import { type FilePath, printable } from '../../sync/names.ts';
+import { type FilePath, folderOf, nameOf, printable } from '../../sync/names.ts';
 import type { FileResult } from './api.ts';
 import { firstLine } from './faults.ts';
 
@@ -80,8 +80,9 @@ const MEANINGS: readonly Meaning[] = [
 
 /** @param path at the partner */
 export function failureOf(name: string, path: FilePath, { failureCode, failureMessage }: FileResult): Fault {
+  const words = `${failureCode} ${without(path, failureMessage)}`.toUpperCase();
   const said = [failureCode, firstLine(failureMessage)].filter((text) => text !== '').join(': ');
-  const meaning = MEANINGS.find(({ says }) => says.test(`${failureCode} ${failureMessage}`.toUpperCase()));
+  const meaning = MEANINGS.find(({ says }) => says.test(words));
   const message = `${name}: the connector could not send ${printable(path)}${said === '' ? '' : ` (${said})`}`;
   if (meaning === undefined)
     return new Fault('transient', message, {
@@ -89,4 +90,14 @@ export function failureOf(name: string, path: FilePath, { failureCode, failureMe
       advice: 'Ferry tries again. The log of the connector in CloudWatch (aws/transfer/c-…) tells more.',
     });
   return new Fault(meaning.kind, message, { code: meaning.code, advice: meaning.advice });
+}
+
+/** A file may be called secret.csv, and lie in a folder called logins. */
+function without(path: FilePath, text: string): string {
+  const names = [path, folderOf(path), nameOf(path)].filter((name) => name !== '');
+  return names.reduce(
+    (rest, name) =>
+      rest.replaceAll(new RegExp(`(?<![\\p{L}\\p{N}])${RegExp.escape(name)}(?![\\p{L}\\p{N}])`, 'gu'), ' '),
+    text,
+  );
 }

@@ -20,6 +20,8 @@ export class Throttled extends Fault {
 
 /** Where the service does not say. */
 const RETRY_AFTER_MS = 2_000;
+/** Whatever it says, it is asked again after so long. */
+const MOST_RETRY_AFTER_MS = 600_000;
 
 const CREDENTIALS =
   'For the user that runs Ferry, set AWS_PROFILE (or profile in endpoints.yaml), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance or container a role.';
@@ -36,7 +38,8 @@ export function apiFault(error: unknown, name: string, connector: string, action
     });
   if (isThrottled(answer)) {
     const message = `${name}: AWS asks for fewer requests (${action}: ${answer.code})`;
-    return new Throttled(message, answer.retryAfterMs ?? RETRY_AFTER_MS, error);
+    const afterMs = Math.min(answer.retryAfterMs ?? RETRY_AFTER_MS, MOST_RETRY_AFTER_MS);
+    return new Throttled(message, afterMs, error);
   }
   return (
     (answer.status === undefined ? unanswered(answer, make) : undefined) ?? answered(answer, action, make)

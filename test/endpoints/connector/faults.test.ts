@@ -7,6 +7,7 @@ import { Throttled } from '../../../src/endpoints/connector/faults.ts';
 import { AWS_SPACING, Pace } from '../../../src/endpoints/connector/pace.ts';
 import type { Receipt } from '../../../src/endpoints/endpoint.ts';
 import { Fault } from '../../../src/sync/errors.ts';
+import { nameOf } from '../../../src/sync/names.ts';
 import { deliver } from '../../contract/endpoint/kit.ts';
 import { sha256Of } from '../../support/files.ts';
 import { Refusal, throttled } from '../../support/transfer-api.ts';
@@ -161,6 +162,16 @@ test('what was there before is not taken for what was sent', async () => {
   assert.equal(await outside.sha256(name), receipt.sha256);
 });
 
+test('a part of it that grows no more is not waited for', async () => {
+  const { name, path } = place();
+  const sending = new Sending(path);
+  api.fail('StartFileTransfer', { cut: true });
+  await rejection(sending.once(direct));
+  await outside.write(name, 'a part');
+  const receipt = await sending.toTheEnd(direct);
+  assert.equal(await outside.sha256(name), receipt.sha256);
+});
+
 test('throttling is waited out as long as AWS says, without an attempt', async () => {
   const { name, path } = place();
   const sending = new Sending(path);
@@ -175,6 +186,19 @@ test('throttling is waited out as long as AWS says, without an attempt', async (
   assert.equal(sentTo(name), 0);
   await sending.toTheEnd(endpoint);
   assert.equal(sentTo(name), 1);
+});
+
+test('a pause that AWS asks for has its limits', async () => {
+  for (const [seconds, leastMs, mostMs] of [
+    [0, 1, 10_000],
+    [-5, 1, 10_000],
+    [99_999_999_999, 60_000, 900_000],
+  ] as const) {
+    api.fail('StartFileTransfer', { refuse: throttled(seconds) });
+    const result = await new Sending(place().path).once(partner.endpoint({ confirm: 'result' }));
+    assert.ok(result.state === 'pending');
+    assert.ok(result.checkAfterMs >= leastMs && result.checkAfterMs <= mostMs, `${result.checkAfterMs}`);
+  }
 });
 
 test('a full queue at AWS is throttling too', async () => {
@@ -231,6 +255,17 @@ test('the code of a failure decides whether it is tried again', async () => {
   }
 });
 
+test('a name is no reason: a file may be called as it likes', async () => {
+  for (const name of ['author list.csv', 'client-secret.txt', 'host_key.pub']) {
+    const path = `${partner.server.folder}/${name}`;
+    api.fate(new RegExp(name), { code: 'SEND_FAILED', message: `Failed to open ${path}: Failure` }, 1);
+    const sending = new Sending(path);
+    const fault = await rejection(sending.toTheEnd(direct));
+    assert.deepEqual([fault.kind, fault.code], ['transient', 'SEND_FAILED']);
+    assert.ok(fault.message.includes(`Failed to open ${path}`));
+  }
+});
+
 test('what is gone from the bucket is staged again', async () => {
   const { name, path } = place();
   const sending = new Sending(path);
@@ -249,6 +284,20 @@ test('what is gone from the bucket is staged again', async () => {
   assert.equal(await outside.sha256(name), receipt.sha256);
 });
 
+test('a transfer that the service does not know yet is asked after again', async () => {
+  const { name, path } = place();
+  const sending = new Sending(path);
+  api.hold();
+  const unknown = new Refusal('ResourceNotFoundException', 'Unknown transfer', { ResourceType: 'TRANSFER' });
+  api.fail('ListFileTransferResults', { refuse: unknown });
+  const endpoint = partner.endpoint();
+  assert.equal((await sending.once(endpoint)).state, 'pending');
+  assert.equal(sending.phase, 'sent');
+  api.release();
+  await sending.toTheEnd(endpoint);
+  assert.equal(sentTo(name), 1);
+});
+
 test('results that have expired are looked up at the partner: there, or for a person to say', async () => {
   const endpoint = partner.endpoint();
   const there = place();
@@ -265,7 +314,7 @@ test('results that have expired are looked up at the partner: there, or for a pe
   api.hold();
   await lost.once(endpoint);
   api.forgetResults();
-  const fault = await rejection(lost.toTheEnd(partner.endpoint()));
+  const fault = await rejection(lost.toTheEnd(partner.endpoint({ unsure: '300ms' })));
   assert.deepEqual([fault.kind, fault.code], ['permanent', 'RESULT_UNKNOWN']);
   assert.match(fault.advice ?? '', /ferry retry/);
   assert.equal(sentTo(gone.name), 1, 'and it is not sent again by itself');
@@ -332,6 +381,42 @@ test('a move is taken up again after a restart, and happens once', async () => {
   const moves = api.callsOf('StartRemoteMove').filter(({ TargetPath }) => TargetPath === path);
   const removals = api.callsOf('StartRemoteDelete').filter(({ DeletePath }) => DeletePath === path);
   assert.deepEqual([moves.length, removals.length], [1, 1]);
+});
+
+test('what was never moved and is not in the temporary folder is no delivery', async () => {
+  const { name, path } = place();
+  const endpoint = partner.endpoint({ remoteTemp: '.' });
+  let swept = 0;
+  const sending = new Sending(path, {
+    checkpoint: async (text) => {
+      const { phase, remote } = JSON.parse(text);
+      if (phase === 'placing' && swept === 0) await outside.remove(nameOf(remote));
+      if (phase === 'placing') swept += 1;
+    },
+  });
+  const fault = await rejection(sending.toTheEnd(endpoint));
+  assert.deepEqual([fault.kind, fault.code], ['transient', 'TEMP_GONE']);
+  const receipt = await sending.toTheEnd(endpoint);
+  assert.equal(await outside.sha256(name), receipt.sha256);
+});
+
+test('a connector that is changed meanwhile costs no file anything', async () => {
+  const { name, path } = place();
+  const whole = api.connector;
+  const sending = new Sending(path, {
+    checkpoint: async (text) => {
+      if (text.includes('"starting"')) api.connector = { ...whole, Status: 'PENDING' };
+    },
+  });
+  try {
+    const fault = await rejection(sending.once(direct));
+    assert.deepEqual([fault.kind, fault.code], ['unreachable', 'CONNECTOR_PENDING']);
+  } finally {
+    api.connector = whole;
+  }
+  assert.equal(sending.phase, 'staged');
+  assert.equal((await new Sending(path, {}, sending.source).toTheEnd(direct)).remotePath, path);
+  assert.equal(sentTo(name), 1);
 });
 
 test('what the connector is, and may, decides whether it is used at all', async () => {
