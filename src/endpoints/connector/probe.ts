@@ -206,10 +206,16 @@ async function written(trial: Trial): Promise<Seen> {
 
 async function listed(trial: Trial): Promise<Seen> {
   const { connector, signal } = trial;
-  const { remote } = placesOf(trial);
+  const { remote, final } = placesOf(trial);
   const listing = await connector.listings.of(remoteFolderOf(remote) ?? '', connector.now(), signal);
   const seen = listing.files.get(nameOf(remote));
   const shown = printable(remoteFolderOf(remote) ?? '.');
+  if (seen === undefined && remote !== final)
+    throw new Fault('permanent', `${shown} can be listed, and the file that was sent there is not in it`, {
+      code: 'TEMP_GONE',
+      advice:
+        'Does the server hide names that begin with a dot, or does something clear that folder? remoteTemp names another one.',
+    });
   if (seen === undefined)
     return {
       saw: `${shown} can be listed, and the file is not in it any more`,
@@ -227,6 +233,9 @@ async function moved(trial: Trial): Promise<Seen | undefined> {
   const { connector, signal } = trial;
   const { remote, final } = placesOf(trial);
   if (remote === final) return undefined;
+  const before = await connector.listings.of(remoteFolderOf(final) ?? '', connector.now(), signal);
+  // What an earlier check could not delete would be in the way.
+  if (before.files.has(nameOf(final))) await deleted(trial);
   await connector.api.move(remote, final, signal);
   await gone(trial, remote, 'moved');
   return { saw: `from ${printable(remote)} to ${printable(final)}` };
@@ -235,6 +244,12 @@ async function moved(trial: Trial): Promise<Seen | undefined> {
 async function deleted(trial: Trial): Promise<Seen> {
   const { connector, signal } = trial;
   const { final } = placesOf(trial);
+  if (!final.startsWith('/'))
+    return {
+      saw: `${printable(final)} stays there: a connector deletes by whole paths alone`,
+      warning: true,
+      advice: 'Have it deleted at the partner, or write the path of "to" in the job from / on.',
+    };
   await connector.api.remove(final, signal);
   await gone(trial, final, 'deleted');
   return { saw: printable(final) };

@@ -1,7 +1,7 @@
 /** A connector as a person uses it, through the command line; the Transfer API is paced and throttled as at AWS. */
 
 import assert from 'node:assert/strict';
-import { truncate, writeFile } from 'node:fs/promises';
+import { rename, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type Home, makeHome } from '../../support/ferry.ts';
@@ -201,10 +201,42 @@ test('check describes the connector, has it tested, sends, lists and deletes; wi
   } finally {
     api.connector = whole;
   }
-  api.denied.add('transfer:StartDirectoryListing');
-  const denied = await steps();
-  assert.match(String(saw(denied, 'list')?.advice), /Allow transfer:StartDirectoryListing/);
-  api.denied.clear();
+  for (const [action, step] of [
+    ['StartDirectoryListing', 'list'],
+    ['StartRemoteDelete', 'delete'],
+  ] as const) {
+    api.denied.add(`transfer:${action}`);
+    const denied = await steps();
+    assert.match(String(saw(denied, step)?.advice), new RegExp(`Allow transfer:${action}`));
+    api.denied.clear();
+  }
+  assert.equal(saw(await steps(), 'delete')?.ok, true, 'what was left is not in the way');
+  assert.deepEqual(await outside.below('check').tree(), ['.ferry-tmp/']);
+});
+
+test('check says what it cannot delete where the login starts', async () => {
+  await using site = await home('start');
+  await site.job('send', { from: './outbox', to: { endpoint: 'partner', path: 'start' } });
+  const ended = await site.ferry(['check', 'send', '--json'], env);
+  assert.equal(ended.code, 0, ended.stdout);
+  const deleted = ended.lines().find(({ step }) => step === 'delete');
+  assert.equal(deleted?.warning, true);
+  assert.match(String(deleted?.saw), /start\/\.ferry-check stays there/);
+});
+
+test('what is under way for a job or an endpoint that has another name now holds up nobody', async () => {
+  await using site = await home('renamed');
+  await writeFile(join(site.outbox, 'a.csv'), 'a file');
+  const before = api.files.length;
+  api.hold();
+  const first = site.start(['run', 'send'], env);
+  await until('the transfer to be accepted', () => api.files.length > before, { timeoutMs: 60_000 });
+  await first.stop();
+  await rename(join(site.path, 'jobs/send.yaml'), join(site.path, 'jobs/dispatch.yaml'));
+  api.release();
+  const ended = await site.ferry(['run', 'dispatch', '--timeout', '60s'], env);
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(await outside.sha256('renamed/a.csv'), sha256Of('a file'));
 });
 
 test('trust shows the key that TestConnection saw and the command that pins it; and says when it is pinned', async () => {
