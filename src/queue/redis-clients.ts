@@ -65,6 +65,11 @@ export class RedisClients {
         code: 'REDIS_REFUSES',
         advice: 'Look at the user and the password in REDIS_URL.',
       });
+    if (/DB index|SELECT is not allowed/i.test(said))
+      return new Fault('rejected', `Redis at ${this.where} has no such database: ${said}`, {
+        code: 'REDIS_REFUSES',
+        advice: 'Look at the number at the end of REDIS_URL; without one it is database 0.',
+      });
     return new Fault('unreachable', `Redis at ${this.where} cannot be reached: ${said}`, {
       code: 'REDIS_UNREACHABLE',
       advice: 'Look at REDIS_URL and whether that server runs, or unset REDIS_URL for the embedded queue.',
@@ -140,6 +145,9 @@ export class RedisClients {
     client.on('error', keep);
     try {
       await Promise.race([client.connect(), aborted]);
+      // One that refuses the database lets the connection stand, at database 0.
+      const { db } = client.options;
+      if (db !== undefined && db !== 0) await Promise.race([client.select(db), aborted]);
     } catch (error) {
       if (error instanceof Fault) throw error;
       throw (await this.#turnedAway()) ?? this.fault(cause ?? error);
@@ -169,11 +177,27 @@ function turnedAwayFault(where: string, said: string): Fault {
 
 function whereOf(at: RedisAddress): string {
   if ('path' in at) return at.path;
-  if (!URL.canParse(at.url) || !/^rediss?:$/.test(new URL(at.url).protocol))
+  const url = URL.parse(at.url);
+  const isGood =
+    url !== null &&
+    /^rediss?:$/.test(url.protocol) &&
+    /^(\/\d*)?$/.test(url.pathname) &&
+    isDecodable(url.username + url.password);
+  if (!isGood)
     throw new Fault('rejected', 'REDIS_URL is not the URL of a Redis', {
       code: 'REDIS_URL',
-      advice: 'Write redis://host:6379, or rediss://user:password@host:6379/0 for TLS and a login.',
+      advice:
+        'Write redis://host:6379, or rediss://user:password@host:6379/0 for TLS and a login; in a password %25 for %, %23 for #, %2F for /, %40 for @.',
     });
-  const { hostname, port } = new URL(at.url);
+  const { hostname, port } = url;
   return `${hostname}:${port || '6379'}`;
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

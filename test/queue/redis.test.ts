@@ -105,6 +105,18 @@ describe('a Redis is refused', () => {
   test('when the URL is none', async () => {
     assert.equal((await refusal('localhost:6379')).code, 'REDIS_URL');
     assert.equal((await refusal('http://localhost')).code, 'REDIS_URL');
+    assert.equal((await refusal('redis://localhost/queue')).code, 'REDIS_URL');
+    const fault = await refusal('redis://:100%sure@localhost');
+    assert.equal(fault.code, 'REDIS_URL');
+    assert.match(fault.advice ?? '', /%25 for %/);
+    assert.doesNotMatch(`${fault.message} ${fault.advice}`, /sure/);
+  });
+
+  test('when it has no such database', async () => {
+    await using redis = await startRedis();
+    const fault = await refusal(`${redis.url}/99`);
+    assert.deepEqual([fault.kind, fault.code], ['rejected', 'REDIS_REFUSES']);
+    assert.match(fault.message, /has no such database: .*out of range/);
   });
 
   test('when another data folder uses it under the same name', async () => {
