@@ -1,6 +1,6 @@
 /** What most commands begin with: the configuration, the ledger, the endpoints; opened together, closed together. */
 
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, Loaded } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -135,5 +135,14 @@ export function openRecord(cli: Cli): Ledger {
 
 /** The ledger if there is one yet: whoever only looks does not make it. */
 export function openRecordIfThere(cli: Cli): Ledger | undefined {
-  return existsSync(join(cli.settings.dataFolder, LEDGER_FILE)) ? openRecord(cli) : undefined;
+  return isThere(join(cli.settings.dataFolder, LEDGER_FILE)) ? openRecord(cli) : undefined;
+}
+
+/** A file in a folder that this user may not look into counts as there: opening it says so. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }

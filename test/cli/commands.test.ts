@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { endpointOf, makeHome } from '../support/ferry.ts';
@@ -156,6 +156,25 @@ describe('pause and resume', () => {
     assert.equal((await home.ferry(['resume', 'there'])).code, 0);
     assert.equal((await home.ferry(['run', 'drop', '--json'])).lines()[0]?.delivered, 1);
   });
+});
+
+test('a data folder that this user may not look into is never taken for one without a record', async () => {
+  await using home = await makeHome({ unprivileged: true });
+  await home.endpoints({ there: { type: 'local', path: './there' } });
+  await home.job('drop', { from: './outbox', to: { endpoint: 'there', path: 'in' }, settle: '0s' });
+  await mkdir(join(home.path, 'there'));
+  await writeFile(join(home.outbox, 'f'), 'x');
+  assert.equal((await home.ferry(['run', 'drop'])).code, 0);
+  await chmod(home.dataFolder, 0);
+  try {
+    for (const command of [['history'], ['plan', 'drop']]) {
+      const ended = await home.ferry(command);
+      assert.equal(ended.code, 2, ended.stdout);
+      assert.match(ended.stderr, /ledger\.sqlite cannot be opened/);
+    }
+  } finally {
+    await chmod(home.dataFolder, 0o700);
+  }
 });
 
 describe('history', () => {
