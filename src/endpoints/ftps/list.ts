@@ -9,7 +9,7 @@ import type { Entry, ListOptions } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import { missingFault, replyFault } from './faults.ts';
 import type { Lanes } from './lanes.ts';
-import { type Line, lineIn, mlsdLineIn } from './listing.ts';
+import { type Line, lineIn, mlsdLineIn, namesNothing } from './listing.ts';
 import { entryOf, look } from './look.ts';
 import { nameOfWire } from './names.ts';
 import { isGood, mdtmIn } from './reply.ts';
@@ -63,9 +63,9 @@ async function readFolder(
   const lines = await linesOf(connection, folder, options.signal);
   const found: Line[] = [];
   for (const text of lines) {
-    const line = facts ? mlsdLineIn(text) : /^total \d+$/.test(text) ? 'skip' : lineIn(text);
+    const line = facts ? mlsdLineIn(text) : (lineIn(text) ?? (namesNothing(text) ? 'skip' : undefined));
     if (line === undefined) options.unreadable?.(folder, strangeFault(connection, folder, text));
-    else if (line !== 'skip' && line.wire !== '.' && line.wire !== '..') found.push(line);
+    else if (line !== 'skip') found.push(line);
   }
   const entries = found.map((line) => {
     const path = joinPath(folder, nameOfWire(line.wire));

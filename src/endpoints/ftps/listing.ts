@@ -76,3 +76,8 @@ export function lineIn(line: string): Line | undefined {
     return undefined; // no line of a listing
   }
 }
+
+/** A line of LIST that names nothing in the folder: a total, the folder itself, the one above. basic-ftp gives nothing for these. */
+export function namesNothing(line: string): boolean {
+  return /^total \d+$/.test(line) || /^\.\.?x$/.test(lineIn(`${line}x`)?.wire ?? '');
+}

@@ -271,14 +271,15 @@ export async function faultOf(call: Promise<unknown>, ...kinds: readonly FaultKi
   return fault;
 }
 
-/** All that a list gives, by path relative to the folder. */
+/** All that a list gives, by path relative to the folder; unless `more` says so, nothing may be unreadable. */
 export async function listed(
   session: Session,
   folder: FilePath,
   more: Partial<Parameters<Session['list']>[1]> = {},
 ): Promise<Map<FilePath, Entry>> {
   const found = new Map<FilePath, Entry>();
-  for await (const entry of session.list(folder, { signal: never, ...more })) {
+  const unreadable = (path: FilePath, fault: Fault): never => assert.fail(`${path}: ${fault.message}`);
+  for await (const entry of session.list(folder, { signal: never, unreadable, ...more })) {
     assert.ok(entry.path.startsWith(`${folder}/`), `${entry.path} lies below ${folder}`);
     found.set(entry.path.slice(folder.length + 1), entry);
   }

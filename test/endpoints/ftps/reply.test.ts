@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lineIn, mlsdLineIn } from '../../../src/endpoints/ftps/listing.ts';
+import { lineIn, mlsdLineIn, namesNothing } from '../../../src/endpoints/ftps/listing.ts';
 import { absolute, wireOf } from '../../../src/endpoints/ftps/names.ts';
 import {
   epsvPort,
@@ -87,6 +87,14 @@ describe('lines of listings', () => {
     assert.equal(lineIn('lrwxrwxrwx    1 0  0    4 Nov 22 01:08 to -> real')?.kind, 'link');
     assert.equal(lineIn('drwxr-xr-x    2 0  0 4096 Nov 22 01:08 folder')?.kind, 'folder');
     assert.equal(lineIn('213-Status follows:'), undefined);
+    for (const line of [
+      'drwxr-xr-x    2 0  0 4096 Nov 22 01:08 .',
+      'drwxr-xr-x 2 0 0 4096 Nov 22 01:08 ..',
+      'total 5',
+    ])
+      assert.ok(namesNothing(line), line);
+    for (const line of ['drwxr-xr-x    2 0  0 4096 Nov 22 01:08 ...', 'half a name', '.'])
+      assert.ok(!namesNothing(line), line);
     assert.equal(lineIn('half a name'), undefined);
   });
 });
