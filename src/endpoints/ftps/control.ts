@@ -16,6 +16,8 @@ import { isPreliminary, type Reply } from './reply.ts';
 
 /** A server that does not answer QUIT is left without. */
 const QUIT_MS = 1_000;
+/** ProFTPD looks at no more than 4096 bytes that came together, until something else comes. */
+const MOST_AHEAD_BYTES = 4_000;
 
 export interface ControlOptions {
   /** The endpoint's name, for messages. */
@@ -164,8 +166,10 @@ export class Control {
     };
     waiting.final.promise.catch(() => undefined); // it may be looked at later
     if (this.#broken !== undefined) waiting.final.reject(this.#broken);
-    else if (command !== '' && !this.pipelining && this.#waiting.length > 0) this.#unsent.push(waiting);
-    else this.#put(waiting);
+    else {
+      this.#unsent.push(waiting);
+      this.#putAll();
+    }
     return {
       reply: waiting.final.promise,
       limit: (ms) => {
@@ -173,6 +177,19 @@ export class Control {
         if (this.#waiting[0] === waiting) this.#watch();
       },
     };
+  }
+
+  #putAll(): void {
+    for (let [next] = this.#unsent; next !== undefined && this.#mayLeave(next); [next] = this.#unsent) {
+      this.#unsent.shift();
+      this.#put(next);
+    }
+  }
+
+  #mayLeave({ command }: Waiting): boolean {
+    if (this.#waiting.length === 0) return true;
+    const bytes = this.#waiting.reduce((sum, waiting) => sum + waiting.command.length + 2, command.length + 2);
+    return this.pipelining && bytes <= MOST_AHEAD_BYTES;
   }
 
   #put(waiting: Waiting): void {
@@ -195,8 +212,7 @@ export class Control {
     if (!isPreliminary(reply)) {
       this.#waiting.shift();
       first.final.resolve(reply);
-      const next = this.#waiting.length === 0 ? this.#unsent.shift() : undefined;
-      if (next !== undefined) this.#put(next);
+      this.#putAll();
     }
     this.#watch();
   }

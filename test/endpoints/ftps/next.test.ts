@@ -80,3 +80,19 @@ for (const [name, start, config] of [
     await assertNoLeftovers(server.folder);
   });
 }
+
+for (const [name, start] of [
+  ['vsftpd', startVsftpd],
+  ['ProFTPD', startProftpd],
+] as const) {
+  test(`paths that fill a buffer of ${name} are sent as others are`, async () => {
+    await using server = await start({ certificate: await certificates.server('good') });
+    await using session = await ftps(entryFor(server, certificates, { timeout: '5s' })).connect(calm.signal);
+    const folder = `files${`/${'long'.repeat(50)}`.repeat(14)}`;
+    const all = [1, 2, 3].map(async (n) => {
+      await deliver(session, sourceOf(n), `/${folder}/${nameOf(n)}`, { token: tokenOf(n) });
+      assert.equal(await sha256OfFile(join(server.base, folder, nameOf(n))), sourceOf(n).sha256);
+    });
+    await Promise.all(all);
+  });
+}
