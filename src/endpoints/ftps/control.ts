@@ -188,7 +188,10 @@ export class Control {
 
   #mayLeave({ command }: Waiting): boolean {
     if (this.#waiting.length === 0) return true;
-    const bytes = this.#waiting.reduce((sum, waiting) => sum + waiting.command.length + 2, command.length + 2);
+    const bytes = this.#waiting.reduce(
+      (sum, waiting) => sum + waiting.command.length + 2,
+      command.length + 2,
+    );
     return this.pipelining && bytes <= MOST_AHEAD_BYTES;
   }
 
