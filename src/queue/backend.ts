@@ -96,9 +96,10 @@ async function folderId(folder: string): Promise<string> {
   const own = `${file}.${process.pid}`;
   await writeFile(own, randomBytes(8).toString('hex'), { flush: true });
   // Whoever comes first names it; nobody sees a part of the name.
-  await link(own, file).catch((error: unknown) => {
-    if (codeOf(error) !== 'EEXIST') throw error;
-  });
-  await rm(own);
+  await link(own, file)
+    .catch((error: unknown) => {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    })
+    .finally(() => rm(own));
   return (await readFile(file, 'utf8')).trim();
 }
