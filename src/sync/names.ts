@@ -122,6 +122,29 @@ export const OWN_PREFIX = '.ferry-';
 /** Of a name, on most file systems. */
 const MOST_NAME_BYTES = 255;
 
+const TAKEN = /^\.ferry-taken-[0-9a-f]{16}-(.+)$/s;
+
+/**
+ * Where a remote file waits, beside where it was, while it is looked at once more before it is removed.
+ *
+ * @param token 16 hex digits
+ * @returns undefined where that name would be too long
+ */
+export function takenAside(path: FilePath, token: string): FilePath | undefined {
+  const name = `${OWN_PREFIX}taken-${token}-${nameOf(path)}`;
+  return toBytes(name).length > MOST_NAME_BYTES ? undefined : besides(path, name);
+}
+
+/** Where a file was that waits under such a name; undefined for any other. */
+export function takenFrom(path: FilePath): FilePath | undefined {
+  const name = TAKEN.exec(nameOf(path))?.[1];
+  return name === undefined ? undefined : besides(path, name);
+}
+
+function besides(path: FilePath, name: FilePath): FilePath {
+  return path.slice(0, path.lastIndexOf('/') + 1) + name;
+}
+
 /**
  * Names for a file whose own name is taken: ` (1)`, ` (2)` … before the extension, within 255 bytes.
  *

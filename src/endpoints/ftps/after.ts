@@ -3,6 +3,7 @@
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import { candidate, type FilePath, printable } from '../../sync/names.ts';
 import type { CallOptions, FileVersion } from '../endpoint.ts';
+import { expectTaken, takeAside } from './aside.ts';
 import type { Connection } from './connection.ts';
 import { replyFault, saysMissing } from './faults.ts';
 import { ensureFolderOf } from './folders.ts';
@@ -21,10 +22,13 @@ export async function remove(
 ): Promise<void> {
   await expectVersion(connection, path, version);
   throwIfAborted(options.signal);
-  const reply = await connection.control.ask(`DELE ${connection.wire(path)}`);
-  if (isGood(reply)) return;
-  if (saysMissing(reply)) throw vanishedFault(connection.name, path);
-  throw replyFault(reply, 'remove', path, connection.name);
+  await takeAside(connection, path, version, async (taken) => {
+    const reply = await connection.control.ask(`DELE ${connection.wire(taken)}`);
+    if (isGood(reply)) return;
+    const gone = saysMissing(reply) || (await look(connection, taken)) === undefined;
+    if (gone) throw vanishedFault(connection.name, path);
+    throw replyFault(reply, 'remove', path, connection.name);
+  });
 }
 
 /** FTP's rename replaces: the target is looked at before, and nobody else of this endpoint takes it meanwhile. */
@@ -44,7 +48,10 @@ export async function archive(
       const name = candidate(target, n);
       if ((await look(connection, name)) !== undefined) continue;
       const reply = await rename(connection, path, name);
-      if (isGood(reply)) return name;
+      if (isGood(reply)) {
+        await expectTaken(connection, path, version, name);
+        return name;
+      }
       if ((await look(connection, path)) === undefined) throw vanishedFault(connection.name, path);
       throw replyFault(reply, 'archive to', name, connection.name);
     }

@@ -4,8 +4,9 @@
  */
 
 import { asFault, Fault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, joinPath, printable } from '../../sync/names.ts';
+import { type FilePath, joinPath, printable, takenFrom } from '../../sync/names.ts';
 import type { Entry, ListOptions } from '../endpoint.ts';
+import { recover } from './aside.ts';
 import type { Connection } from './connection.ts';
 import { missingFault, replyFault } from './faults.ts';
 import type { Lanes } from './lanes.ts';
@@ -67,12 +68,33 @@ async function readFolder(
     if (line === undefined) options.unreadable?.(folder, strangeFault(connection, folder, text));
     else if (line !== 'skip') found.push(line);
   }
-  const entries = found.map((line) => {
-    const path = joinPath(folder, nameOfWire(line.wire));
-    return { line, path };
-  });
-  if (facts) return entries.map(({ line, path }) => entryOf(path, line));
-  return await withTimes(connection, entries);
+  const named = found.map((line) => ({ line, path: joinPath(folder, nameOfWire(line.wire)) }));
+  const entries = named.filter(({ path }) => takenFrom(path) === undefined);
+  const aside = named.filter(({ path }) => takenFrom(path) !== undefined);
+  const known = facts
+    ? entries.map(({ line, path }) => entryOf(path, line))
+    : await withTimes(connection, entries);
+  const back: Entry[] = [];
+  for (const { path } of aside) back.push(...(await putBack(connection, path, options)));
+  return [...known, ...back];
+}
+
+/** What a removal that was cut short has left aside. */
+async function putBack(
+  connection: Connection,
+  aside: FilePath,
+  options: ListOptions,
+): Promise<readonly Entry[]> {
+  try {
+    const path = await recover(connection, aside);
+    const facts = path === undefined ? undefined : await look(connection, path);
+    return path === undefined || facts === undefined ? [] : [entryOf(path, facts)];
+  } catch (error) {
+    const fault = asFault(error, options.signal);
+    if (fault.kind === 'unreachable' || fault.kind === 'aborted') throw fault;
+    options.unreadable?.(aside, fault);
+    return [];
+  }
 }
 
 async function linesOf(

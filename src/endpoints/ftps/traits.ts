@@ -95,6 +95,8 @@ export class Memory {
   closesData = true;
   /** Folders that are known to be there. */
   readonly folders = new Set<FilePath>();
+  /** Files that are aside at this moment: see aside.ts. */
+  readonly aside = new Set<FilePath>();
   readonly #warn: (message: string) => void;
   readonly #warned = new Set<string>();
   readonly #held = new Map<FilePath, Promise<void>>();

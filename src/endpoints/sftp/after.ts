@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import { candidate, type FilePath, folderOf, printable } from '../../sync/names.ts';
 import type { CallOptions, Entry, FileVersion } from '../endpoint.ts';
+import { expectTaken, takeAside } from './aside.ts';
 import { fileFault, STATUS, statusOf } from './faults.ts';
 import { isFile } from './kinds.ts';
 import { entryOf } from './list.ts';
@@ -27,12 +28,14 @@ export async function remove(
 ): Promise<void> {
   await expectVersion(remote, path, version);
   throwIfAborted(options.signal);
-  try {
-    await remote.wire.remove(path);
-  } catch (error) {
-    if (statusOf(error) === STATUS.noSuchFile) throw vanishedFault(remote, path, error);
-    throw fileFault(error, 'remove', path, remote.name);
-  }
+  await takeAside(remote, path, version, async (taken) => {
+    try {
+      await remote.wire.remove(taken);
+    } catch (error) {
+      if (statusOf(error) === STATUS.noSuchFile) throw vanishedFault(remote, path, error);
+      throw fileFault(error, 'remove', path, remote.name);
+    }
+  });
 }
 
 /** By a plain rename, which refuses a taken name; where that cannot be (another file system) by copy, verify and remove. */
@@ -49,7 +52,10 @@ export async function archive(
     const name = candidate(target, n);
     if ((await lookAt(remote, name)) !== undefined) continue;
     const moved = await move(remote, path, name);
-    if (moved === 'moved') return name;
+    if (moved === 'moved') {
+      await expectTaken(remote, path, version, name);
+      return name;
+    }
     if (moved === 'impossible') return await copyAndRemove(remote, path, version, name, options);
   }
   throw new Fault('permanent', `${remote.name}: ${MOST_NAMES} names like ${printable(target)} are taken`, {

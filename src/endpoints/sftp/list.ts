@@ -2,12 +2,14 @@
 
 import { abortFault } from '../../roads/road.ts';
 import { asFault, throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, joinPath } from '../../sync/names.ts';
+import { type FilePath, joinPath, takenFrom } from '../../sync/names.ts';
 import type { Entry, ListOptions } from '../endpoint.ts';
+import { recover } from './aside.ts';
 import { stopped } from './bounded.ts';
 import { fileFault } from './faults.ts';
 import { Feed } from './feed.ts';
 import { kindOf } from './kinds.ts';
+import { lookAt } from './publish.ts';
 import type { Remote } from './remote.ts';
 import type { Attributes, Named } from './wire.ts';
 
@@ -90,6 +92,7 @@ class Walk {
   async #read(folder: FilePath): Promise<void> {
     const { wire, name, traits } = this.#remote;
     throwIfAborted(this.#signal);
+    const aside: FilePath[] = [];
     try {
       const handle = await wire.opendir(folder === '' ? '.' : folder);
       try {
@@ -102,7 +105,10 @@ class Walk {
           }
           const named = await ahead.shift();
           if (named === undefined) break;
-          for (const entry of named) this.#found(folder, entry);
+          for (const entry of named) {
+            if (takenFrom(entry.name) === undefined) this.#found(folder, entry);
+            else aside.push(joinPath(folder, entry.name));
+          }
           await this.feed.room();
           throwIfAborted(this.#signal);
         }
@@ -111,6 +117,20 @@ class Walk {
       }
     } catch (error) {
       throw fileFault(error, 'list', folder, name);
+    }
+    for (const path of aside) await this.#putBack(path);
+  }
+
+  /** What a removal that was cut short has left aside. */
+  async #putBack(path: FilePath): Promise<void> {
+    try {
+      const back = await recover(this.#remote, path);
+      const there = back === undefined ? undefined : await lookAt(this.#remote, back);
+      if (back !== undefined && there !== undefined) this.feed.push(entryOf(back, there));
+    } catch (error) {
+      const fault = asFault(error, this.#signal);
+      if (fault.kind === 'unreachable' || fault.kind === 'aborted') throw fault;
+      this.#options.unreadable?.(path, fault);
     }
   }
 

@@ -67,6 +67,8 @@ function isOpenSsh(ident: string, offers: (extension: string) => boolean): boole
 /** What was learned of an endpoint while it was used. */
 export class Memory {
   readonly folders = new Folders();
+  /** Files that are aside at this moment: see aside.ts. */
+  readonly aside = new Set<FilePath>();
   /** False once it was seen (or told) that the server renames nothing. */
   renames: boolean;
   /** The program that computes SHA-256 there; undefined while nobody asked, false where there is none. */
