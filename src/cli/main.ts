@@ -89,12 +89,30 @@ async function main(): Promise<number> {
   return code;
 }
 
-// A reader that went away (`ferry history | head`) is no error of ours.
+/** Set once something that was to be read by someone could not be written. */
+let unwritten: NodeJS.ErrnoException | undefined;
+
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader that went away (`ferry history | head`) is no error of ours.
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
-  throw error;
+  unwritten ??= error;
+});
+// A disk that is full where the log goes stops no delivery.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') throw error;
 });
 
+/** @returns the code to exit with: output that is cut short must not be taken for all of it */
+function afterOutput(code: number): number {
+  if (unwritten === undefined || code !== EXIT.ok) return code;
+  process.stderr.write(`ferry: the output could not be written: ${unwritten.message}\n`);
+  return EXIT.failed;
+}
+
 // What may still hold the event loop (a keep-alive, a pooled socket) must not keep a finished command alive.
-process.exitCode = await main();
-process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+const code = await main();
+process.stdout.write('', (error?: NodeJS.ErrnoException | null) => {
+  if (error?.code !== 'EPIPE') unwritten ??= error ?? undefined;
+  const last = afterOutput(code);
+  process.stderr.write('', () => process.exit(last));
+});

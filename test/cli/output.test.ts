@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { endpointOf, type Home, makeHome } from '../support/ferry.ts';
+import { filesOf } from '../support/files.ts';
 import { startSshd } from '../support/sshd.ts';
 import { until } from '../support/until.ts';
 
@@ -125,4 +126,37 @@ describe('for people', () => {
         assert.doesNotMatch(ended.stdout + ended.stderr, CONTROL, command.join(' '));
       }
     }));
+});
+
+describe('where the disk is full that the output goes to', () => {
+  async function fullHome(): Promise<Home> {
+    const home = await makeHome({ within: ['sh', '-c', 'exec "$@" >/dev/full 2>&1', 'sh'] });
+    await home.endpoints({ there: { type: 'local', path: './there' } });
+    await mkdir(join(home.path, 'there'));
+    await home.job('drop', {
+      from: './outbox',
+      to: { endpoint: 'there', path: '' },
+      when: { watch: true },
+      settle: '0s',
+    });
+    await Promise.all(['a', 'b', 'c'].map((name) => writeFile(join(home.outbox, name), name)));
+    return home;
+  }
+  const arrived = (home: Home): Promise<readonly string[]> => filesOf(join(home.path, 'there'));
+
+  test('a run delivers all the same, and its exit code tells', async () => {
+    await using home = await fullHome();
+    assert.equal((await home.ferry(['run', 'drop'])).code, 1);
+    assert.deepEqual((await arrived(home)).toSorted(), ['a', 'b', 'c']);
+    assert.equal((await home.ferry(['history', '--json'])).code, 1);
+  });
+
+  test('a worker works on', async () => {
+    await using home = await fullHome();
+    const worker = home.start(['start']);
+    await until('the files to arrive', async () => (await arrived(home)).length === 3);
+    await writeFile(join(home.outbox, 'd'), 'd');
+    await until('another to arrive', async () => (await arrived(home)).length === 4);
+    assert.equal((await worker.stop()).signal, null);
+  });
 });
