@@ -10,6 +10,7 @@ import { type Certificates, makeCertificates } from '../support/certificates.ts'
 import { type Ended, type Home, makeHome } from '../support/ferry.ts';
 import { assertTree, contentOf, sha256Of } from '../support/files.ts';
 import { startTransferFtps } from '../support/transfer-ftps.ts';
+import { until } from '../support/until.ts';
 import { startVsftpd } from '../support/vsftpd.ts';
 
 let certificates: Certificates;
@@ -143,6 +144,20 @@ describe('ferry check tells apart', () => {
       assert.equal(run.code, 0, 'nothing was due');
     });
   }
+
+  test('a server that takes one connection, as endpoints.yaml says', async () => {
+    const certificate = await certificates.server('good');
+    await using server = await startVsftpd({ certificate, config: ['max_per_ip=1'] });
+    await using home = await homeFor(server, { connections: 1 });
+    await until('a check that is well', async () => {
+      const check = await home.ferry(['check', 'far', '--json']);
+      // Who looked whether the server had started may still count as a client.
+      if (stepOf(check, 'greeting').ok !== true) return false;
+      assert.equal(check.code, 0, check.stdout);
+      assert.match(String(stepOf(check, 'session reuse').saw), /^resumed; .*second connection/);
+      return true;
+    });
+  });
 
   test('the modes of session reuse', async () => {
     for (const [reuse, saw] of [

@@ -3,7 +3,7 @@
  * open): tried on a connection of its own, by not resuming once, and said in words.
  */
 
-import { asFault, type Fault } from '../../sync/errors.ts';
+import { asFault, codeOf, type Fault } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import type { ProbeStep } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
@@ -19,8 +19,15 @@ export async function reuseVerdict(
   folder: FilePath,
   signal: AbortSignal,
 ): Promise<ProbeStep> {
-  const refusal = await refusalWithout(endpoint, folder, signal);
   const step = 'session reuse';
+  let refusal: Fault | undefined;
+  try {
+    refusal = await refusalWithout(endpoint, folder, signal);
+  } catch (error) {
+    if (codeOf(error) !== 'TOO_MANY_CONNECTIONS' || endpoint.connections > 1) throw error;
+    const saw = `${reused ? '' : 'not '}resumed; whether the server insists on it, only a second connection would tell, and it takes none`;
+    return { step, ok: true, saw };
+  }
   if (refusal !== undefined) {
     return {
       step,
