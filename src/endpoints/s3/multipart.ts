@@ -6,13 +6,13 @@
  * cannot: its Upload keeps the upload's id to itself, aborts or forgets it, and starts every file anew.
  */
 
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { codeOf, Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import type { Receipt } from '../endpoint.ts';
 import { type Digests, digestsOf, type Job, receiptOf, type Stored, sourceChanged } from './job.ts';
-import { noteText, parseNote } from './note.ts';
-import { bareTag, lookAt } from './objects.ts';
+import { isAbout, type Note, noteText, parseNote, type Whole } from './note.ts';
+import { bareTag, type Head, lookAt } from './objects.ts';
 import { PartSender, type SentParts } from './parts.ts';
 import { prove } from './proof.ts';
 import { type Condition, type Content, namesFor, whenTaken, write } from './taken.ts';
@@ -61,10 +61,13 @@ class PartedSend {
 
   async #send(target: FilePath): Promise<Receipt | 'taken'> {
     const { source, reader, options } = this.#job;
+    const before = await this.#arrivedBefore(target);
+    if (before !== undefined) return before;
     const upload = await openUpload(this.#job, target, async () =>
       source.near === true ? await this.#readDigests() : undefined,
     );
     const sender = new PartSender(this.#job, target, upload);
+    let { note } = upload;
     let stored: Stored | 'taken';
     let sent: SentParts;
     try {
@@ -72,9 +75,11 @@ class PartedSend {
       await reader.recheck(options.signal, () => sent.sha256);
       const { sha256 } = upload.note;
       if (sha256 !== undefined && sha256 !== sent.sha256) throw sourceChanged(source.path);
+      note = { ...note, parts: sender.count, whole: wholeOf(sent) };
+      if (upload.note.whole === undefined) await options.checkpoint(noteText(note));
       stored = await this.#complete(target, upload, sent);
     } catch (error) {
-      await this.#giveUp(upload, sender.count, error);
+      await this.#giveUp({ ...note, parts: Math.max(note.parts, sender.count) }, upload.note, error);
       throw error;
     } finally {
       this.#job.bucket.memory.uploads.delete(upload.note.uploadId);
@@ -94,10 +99,10 @@ class PartedSend {
     try {
       const stored = await write(this.#job, target, options.conflict === 'replace', complete);
       if (stored !== 'taken') return stored;
-      return (await this.#completedBefore(target, sent)) ?? 'taken';
+      return (await this.#find(target, wholeOf(sent))) ?? 'taken';
     } catch (error) {
       if (codeOf(error) !== 'NO_UPLOAD') throw error;
-      const stored = await this.#completedBefore(target, sent);
+      const stored = await this.#find(target, wholeOf(sent));
       if (stored === undefined) throw error;
       return stored;
     }
@@ -117,14 +122,30 @@ class PartedSend {
     return bucket.call(doing, options.signal, (s3, http) => s3.completeMultipartUpload(input, http));
   }
 
-  /** The answer to an earlier try was lost on its way: what lies there has just these parts. */
-  async #completedBefore(target: FilePath, sent: SentParts): Promise<Stored | undefined> {
+  /** The answer to an earlier try was lost on its way, or came too late: what lies there has just these parts. */
+  async #find(target: FilePath, whole: Whole): Promise<Head | undefined> {
     const { bucket, sizeBytes, options } = this.#job;
     const head = await lookAt(bucket, target, options.signal);
     if (head === undefined || head.ContentLength !== sizeBytes) return undefined;
-    const tags = sent.parts.map((part) => Buffer.from(bareTag(part.ETag), 'hex'));
-    const tag = `${createHash('md5').update(Buffer.concat(tags)).digest('hex')}-${sent.parts.length}`;
-    return head.ChecksumSHA256 === sent.checksum || bareTag(head.ETag) === tag ? head : undefined;
+    return head.ChecksumSHA256 === whole.checksum || bareTag(head.ETag) === whole.tag ? head : undefined;
+  }
+
+  /** An earlier attempt had S3 put all parts together, and did not live to hear of it. */
+  async #arrivedBefore(target: FilePath): Promise<Receipt | undefined> {
+    const { bucket, source, reader, options } = this.#job;
+    const note = parseNote(options.resume);
+    if (note?.whole === undefined || !isAbout(note, bucket.at(target).Key, source.version)) return undefined;
+    const { sha256, checksum } = note.whole;
+    // Who may not look at objects sends it again.
+    const stored = await this.#find(target, note.whole).catch((error: unknown) => {
+      if (codeOf(error) !== 'EACCES') throw error;
+    });
+    if (stored === undefined) return undefined;
+    await reader.recheck(options.signal, async () => sha256);
+    await this.#forget();
+    const verified = await prove(this.#job, target, stored, { sha256, checksum, tag: () => undefined });
+    options.progress(this.#job.sizeBytes);
+    return receiptOf(this.#job, target, stored, { sha256, verified });
   }
 
   #content(): Content {
@@ -161,15 +182,20 @@ class PartedSend {
   }
 
   /** Keeps what the next attempt can go on with, and aborts the rest. The error says more than whatever goes wrong here. */
-  async #giveUp(upload: Upload, parts: number, error: unknown): Promise<void> {
+  async #giveUp(note: Note, kept: Note, error: unknown): Promise<void> {
     const { bucket, options } = this.#job;
     const kind = error instanceof Fault ? error.kind : 'transient';
     const isOver = kind === 'changed' || kind === 'vanished' || kind === 'permanent' || kind === 'skipped';
     try {
-      if (isOver) await abandon(bucket, upload.note, AbortSignal.timeout(CLEAN_UP_MS));
-      else if (parts > upload.note.parts) await options.checkpoint(noteText({ ...upload.note, parts }));
+      if (isOver) await abandon(bucket, note, AbortSignal.timeout(CLEAN_UP_MS));
+      else if (note.parts > kept.parts) await options.checkpoint(noteText(note));
     } catch {
       // The note that the ledger has is enough for `discard`.
     }
   }
+}
+
+function wholeOf({ parts, sha256, checksum }: SentParts): Whole {
+  const tags = parts.map((part) => Buffer.from(bareTag(part.ETag), 'hex'));
+  return { sha256, checksum, tag: `${hash('md5', Buffer.concat(tags))}-${parts.length}` };
 }

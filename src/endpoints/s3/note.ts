@@ -14,12 +14,15 @@ const Note = z.object({
   partBytes: z.number().int().positive(),
   /** Of the whole file, where it was known before: it is in the object's metadata. */
   sha256: z.string().optional(),
+  /** Once S3 has all parts and is to put them together: what the object will be known by. */
+  whole: z.object({ sha256: z.string(), checksum: z.string(), tag: z.string() }).optional(),
   /** Parts that S3 has confirmed; tells the queue that an attempt got further. */
   parts: z.number().int().nonnegative(),
   version: z.object({ sizeBytes: z.number(), mtimeMs: z.number(), tag: z.string() }),
 });
 
 export type Note = Readonly<z.output<typeof Note>>;
+export type Whole = NonNullable<Note['whole']>;
 
 export function noteText(note: Note): string {
   return JSON.stringify(note);

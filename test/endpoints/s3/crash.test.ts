@@ -39,7 +39,7 @@ test(`killed ${KILLS} times while files keep coming to a bucket, nothing is lost
   assert.deepEqual(left, [], 'uploads that were cut are gone on with, or aborted');
 });
 
-test('killed between the end of an upload and the ledger, it delivers that file again', async () => {
+test('killed between the end of an upload and the ledger, it finds that file there', async () => {
   const { client, server } = site;
   useCredentials(server.user);
   await using session = await s3({ bucket: BUCKET, endpointUrl: server.url, partSize: '5MiB' }).connect(
@@ -50,7 +50,13 @@ test('killed between the end of an upload and the ledger, it delivers that file 
   await send(session, large(), 'again/a.bin', { checkpoint: checkpoints.keep });
   const resume = checkpoints.last;
   for (const conflict of ['replace', 'fail'] as const) {
-    const receipt = await send(session, large(), 'again/a.bin', { resume, conflict });
+    const uploads = new Checkpoints();
+    const receipt = await send(session, large(), 'again/a.bin', {
+      resume,
+      conflict,
+      checkpoint: uploads.keep,
+    });
+    assert.deepEqual(uploads.all, [], 'no upload is started again');
     assert.equal(receipt.sha256, large().sha256);
     assert.equal(receipt.alreadyThere === true, conflict === 'fail');
   }

@@ -335,6 +335,37 @@ describe('the end of an upload', () => {
     }
   });
 
+  test('is recognised by the next attempt when its answer never came, and nothing is sent twice', async () => {
+    for (const as of ['aws', 'other'] as const) {
+      await using setup = await doubleSetup({ as });
+      setup.double.fail('CompleteMultipartUpload', { loseAnswer: true });
+      setup.double.fail('CompleteMultipartUpload', { cutAfterBytes: 0 }, { times: 9 });
+      const checkpoints = new Checkpoints();
+      const keep = { checkpoint: checkpoints.keep };
+      await faultOf(send(setup.session, large(), 'a.bin', keep), 'unreachable');
+      const parts = partsSent(setup);
+      await using again = await doubleSetupAgain(setup);
+      const receipt = await send(again.session, large(), 'a.bin', { resume: checkpoints.last });
+      assert.equal(receipt.sha256, large().sha256);
+      assert.equal(receipt.verified, as === 'aws' ? 'checksum' : 'size');
+      assert.equal(partsSent(setup), parts);
+      assertWhole(setup, 'a.bin', large().sha256);
+    }
+  });
+
+  test('is not taken for done when something else lies there, or the upload is still under way', async () => {
+    await using setup = await doubleSetup();
+    setup.double.fail('CompleteMultipartUpload', { cutAfterBytes: 0 }, { times: 9 });
+    const checkpoints = new Checkpoints();
+    await faultOf(send(setup.session, large(), 'a.bin', { checkpoint: checkpoints.keep }), 'unreachable');
+    const parts = partsSent(setup);
+    occupy(setup);
+    await using again = await doubleSetupAgain(setup);
+    await send(again.session, large(), 'a.bin', { resume: checkpoints.last });
+    assert.equal(partsSent(setup), parts);
+    assertWhole(setup, 'a.bin', large().sha256);
+  });
+
   test('does not replace what has taken the name meanwhile', async () => {
     for (const as of ['aws', 'other'] as const) {
       for (const [conflict, kind] of [
