@@ -179,7 +179,7 @@ export function settleContract(contract: Contract): void {
   });
 
   contract('lets go of what is under way for jobs and endpoints that are gone', async ({ ledger }) => {
-    const older = sending(ledger, file('a'));
+    const older = await sending(ledger, file('a'));
     await ledger.checkpoint(older.id, 'transfer 1', true);
     await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
     const why = noteOf(fault('vanished'));
