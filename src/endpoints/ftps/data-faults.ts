@@ -2,10 +2,18 @@
 
 import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
 
+/** What ended a connection, for people: OpenSSL's own words name lines of its source. */
+export function endOf(error: unknown): string {
+  const ofTls = error instanceof Error && 'reason' in error && codeOf(error)?.startsWith('ERR_SSL_') === true;
+  return ofTls
+    ? `something came that is not its TLS (${error.reason}); its log may say why`
+    : messageOf(error);
+}
+
 /** @param where host and port, for people */
 export function cutFault(where: string, error: unknown): Fault {
   if (error instanceof Fault) return error;
-  return new Fault('unreachable', `the data connection to ${where} was lost: ${messageOf(error)}`, {
+  return new Fault('unreachable', `the data connection to ${where} was lost: ${endOf(error)}`, {
     code: codeOf(error) ?? 'ECONNRESET',
     cause: error,
   });

@@ -1,7 +1,8 @@
 /** The one place where what FTP servers answer becomes a Fault: whose trouble it is, and what to do. */
 
-import { codeOf, Fault, type FaultKind, type FaultOptions, messageOf } from '../../sync/errors.ts';
+import { codeOf, Fault, type FaultKind, type FaultOptions } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
+import { endOf } from './data-faults.ts';
 import { sayingOfWire } from './names.ts';
 import { isUnknown, type Reply, saying } from './reply.ts';
 
@@ -14,7 +15,7 @@ export function quoted(reply: Reply): string {
 /** A connection that was at work is gone. */
 export function lostFault(name: string, error: unknown): Fault {
   if (error instanceof Fault) return error;
-  const said = messageOf(error).replace(/ \(control socket\)$/, '');
+  const said = endOf(error).replace(/ \(control socket\)$/, '');
   const options: FaultOptions = { code: codeOf(error) ?? 'ECONNRESET', cause: error };
   return new Fault('unreachable', `the connection to ${name} was lost: ${said}`, options);
 }

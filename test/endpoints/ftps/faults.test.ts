@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { lostFault } from '../../../src/endpoints/ftps/faults.ts';
 import { calm, deliver, faultOf, listed } from '../../contract/endpoint/kit.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { assertNoLeftovers, assertTree, sha256OfFile } from '../../support/files.ts';
@@ -57,6 +58,20 @@ describe('a final reply that is lost', () => {
     assert.equal(source.opened, 1);
     await assertTree(proxied.server.folder, { file: source.sha256 });
   });
+});
+
+test('what OpenSSL says of its source is not for people', () => {
+  const said =
+    '40ED:error:0A0001BB:SSL routines:tls13_validate_record_header:bad record type:../deps/openssl/x.c:263:\n';
+  const error = Object.assign(new Error(said), {
+    code: 'ERR_SSL_BAD_RECORD_TYPE',
+    reason: 'bad record type',
+  });
+  assert.match(
+    lostFault('far', error).message,
+    /^the connection to far was lost: .*\(bad record type\).* log/,
+  );
+  assert.doesNotMatch(lostFault('far', error).message, /openssl/);
 });
 
 describe('a connection that idles out', () => {
