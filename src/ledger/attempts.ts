@@ -25,7 +25,9 @@ const CLAIMABLE = `WHERE id = ? AND generation = ? AND state = 'queued' AND NOT 
   WHERE other.state = 'sending' AND other.endpoint = deliveries.endpoint AND other.target = deliveries.target)
   AND NOT EXISTS (SELECT 1 FROM deliveries AS other INDEXED BY under_way
   WHERE other.under_way = 1 AND other.open = 1 AND other.endpoint = deliveries.endpoint
-    AND other.target = deliveries.target AND other.id <> deliveries.id)`;
+    AND other.target = deliveries.target AND other.id <> deliveries.id)
+  AND NOT EXISTS (SELECT 1 FROM paused CROSS JOIN names
+  WHERE names.name = paused.name AND names.id IN (deliveries.job, deliveries.endpoint))`;
 
 /** Nearly always this process has queued it itself, and the index of owners needs no change. */
 const CLAIM_OWN = `UPDATE deliveries SET state = 'sending', leftover = 1, updated_at_ms = ?

@@ -133,8 +133,8 @@ export interface Ledger extends Disposable {
   queuedBefore(endpoint: string, beforeMs: number, limit: number): readonly Delivery[];
   /**
    * queued → sending, for this owner; marks a possible leftover. Undefined when it is not queued any more, has
-   * another generation, or another delivery to the same endpoint and target is sending or under way. Need not
-   * survive a power cut; those of one turn of the event loop share a transaction.
+   * another generation, another delivery to the same endpoint and target is sending or under way, or its job or
+   * endpoint is paused. Need not survive a power cut; those of one turn of the event loop share a transaction.
    */
   claim(id: number, generation: number, nowMs: number): Promise<Delivery | undefined>;
   /**

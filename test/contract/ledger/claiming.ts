@@ -33,6 +33,19 @@ export function claimContract(contract: Contract): void {
     assert.equal(await ledger.claim(id, generation, T0), undefined, 'sending already');
   });
 
+  contract('claims nothing whose job or endpoint was paused a moment ago', async ({ ledger, another }) => {
+    owe(ledger, file('a'));
+    const { id, generation, job, endpoint } = only(take(ledger));
+    for (const name of [job, endpoint]) {
+      another().pause(name, T0);
+      assert.equal(await ledger.claim(id, generation, T0), undefined, name);
+      assert.equal(known(ledger, id).state, 'queued');
+      another().resume(name);
+    }
+    another().pause('another', T0);
+    assert.equal((await ledger.claim(id, generation, T0))?.state, 'sending');
+  });
+
   contract('claims several of one turn together, each for itself', async ({ ledger }) => {
     ledger.owe([file('a'), file('b'), file('c')], T0);
     const taken = take(ledger, { limit: 3 });
