@@ -14,6 +14,7 @@ import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import type { Secrets } from '../observe/secrets.ts';
 import { type Backend, openBackend } from '../queue/backend.ts';
 import { type Schedule, Schedules } from '../queue/schedules.ts';
+import type { Fault } from '../sync/errors.ts';
 import type { Events } from '../sync/events.ts';
 import { watchConfig } from '../triggers/config-watch.ts';
 import type { Health } from '../web/health.ts';
@@ -58,6 +59,8 @@ export class Worker implements AsyncDisposable {
   #config: Config;
   /** What is wrong with the configuration as it is written now. */
   #problems: string | undefined;
+  /** Of the folder of the jobs, which run on as they were. */
+  #folderFault: Fault | undefined;
   #begun = false;
   #web: Web | undefined;
   #reloading: Promise<void> = Promise.resolve();
@@ -174,6 +177,7 @@ export class Worker implements AsyncDisposable {
           .catch((error: unknown) => log.error({ err: error }, 'the configuration could not be read again'));
       },
       onAlarm: (fault) => {
+        this.#folderFault = fault;
         if (fault !== undefined) events.emit('config', fault.message, false);
       },
       signal: this.#stopping.signal,
@@ -258,6 +262,7 @@ export class Worker implements AsyncDisposable {
     const queue = this.#parts.backend.health();
     if (!queue.ok) reasons.push(`the queue: ${queue.message}`);
     if (this.#problems !== undefined) reasons.push(`the configuration: ${this.#problems}`);
+    if (this.#folderFault !== undefined) reasons.push(`the configuration: ${this.#folderFault.message}`);
     for (const { endpoint, state, fault } of this.#parts.ledger.endpoints()) {
       if (state !== 'up' && this.#config.endpoints.has(endpoint))
         reasons.push(`${endpoint} is ${state}: ${fault?.message ?? ''}`);

@@ -197,6 +197,25 @@ describe('ferry start', () => {
     assert.equal((await worker.stop()).code, 0);
   });
 
+  test('keeps its jobs, and is not well, while their folder is away', async () => {
+    await using home = await makeHome();
+    await mkdir(join(home.path, 'there'));
+    await home.endpoints({ there: { type: 'local', path: './there' } });
+    await home.job('drop', { ...JOB, from: './outbox', to: { endpoint: 'there', path: 'in' } });
+    await using _worker = disposable(await home.worker());
+    const [jobs, away] = [join(home.path, 'jobs'), join(home.path, 'away')];
+    await rename(jobs, away);
+    await until('the alarm', async () =>
+      /the configuration: the folder .*jobs does not exist/.test(
+        await (await fetch(`http://${home.http}/healthz`)).text(),
+      ),
+    );
+    await writeFile(join(home.outbox, 'f'), 'x');
+    await arrives(join(home.path, 'there', 'in'), 'f', 'x');
+    await rename(away, jobs);
+    await until('the alarm to be over', async () => (await fetch(`http://${home.http}/healthz`)).ok);
+  });
+
   test('only one worker works on a data folder; a run beside it is welcome', async () => {
     await using home = await makeHome();
     await mkdir(join(home.path, 'there'));
