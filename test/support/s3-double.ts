@@ -32,6 +32,8 @@ export type DoubleFault =
   | { readonly loseAnswer: true }
   /** Other bytes are stored than came, without a word: s3rver keeps the trailer of an aws-chunked body. */
   | { readonly store: (body: Buffer) => Buffer }
+  /** Other bytes are sent than are stored. */
+  | { readonly serve: (body: Buffer) => Buffer }
   /** It heeds neither hashes nor conditions. */
   | { readonly careless: true }
   /** The body changes on its way. */
@@ -134,6 +136,11 @@ export async function startS3Double(): Promise<S3Double> {
       const kept =
         fault !== undefined && 'store' in fault ? { ...request, body: fault.store(request.body) } : request;
       const { status, headers, body } = answer(store, kept, { denied, nowMs: now() });
+      if (fault !== undefined && 'serve' in fault) {
+        const other = fault.serve(Buffer.from(body));
+        response.writeHead(status, { ...headers, 'content-length': other.length }).end(other);
+        return;
+      }
       if (fault !== undefined && 'loseAnswer' in fault) {
         socket.resetAndDestroy();
         return;

@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Fault } from '../../sync/errors.ts';
-import type { FilePath } from '../../sync/names.ts';
+import { type FilePath, printable } from '../../sync/names.ts';
 import { CHUNK_BYTES } from '../endpoint.ts';
 import { isMissing, isPreconditionFailed } from './answer.ts';
 import type { Bucket } from './bucket.ts';
-import { changedFault, vanishedFault, versionOf } from './objects.ts';
+import { bareTag, changedFault, lookAt, vanishedFault, versionOf } from './objects.ts';
 
 /** Read by one request. */
 const PIECE_BYTES = 4 * 1024 * 1024;
@@ -70,8 +70,25 @@ async function readOnce(bucket: Bucket, range: ObjectRange, signal: AbortSignal)
   const { path, tag, start, end } = range;
   if (start === end) return Buffer.alloc(0);
   const { bytes } = await getObject(bucket, { path, tag, range: `bytes=${start}-${end - 1}` }, signal);
-  if (bytes.length !== end - start) throw changedFault(bucket, path);
-  return bytes;
+  if (bytes.length === end - start) return bytes;
+  throw await lengthFault(bucket, { path, tag }, `${bytes.length} of ${end - start} bytes`, signal);
+}
+
+/** What came is not as long as what was asked for: of another object by now, or something is wrong with that of the server. */
+export async function lengthFault(
+  bucket: Bucket,
+  { path, tag }: Wanted,
+  came: string,
+  signal: AbortSignal,
+): Promise<Fault> {
+  const head = await lookAt(bucket, path, signal);
+  if (head === undefined) return vanishedFault(bucket, path, undefined);
+  if (tag === '' || bareTag(head.ETag) !== tag) return changedFault(bucket, path);
+  return new Fault('transient', `${bucket.name}: ${came} came of ${printable(path)}`, {
+    code: 'SIZE_MISMATCH',
+    advice:
+      'Something on the way cuts or changes it, or the server unpacks it (Content-Encoding: gzip) as it is read.',
+  });
 }
 
 export interface Wanted {

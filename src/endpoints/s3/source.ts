@@ -11,7 +11,7 @@ import {
 } from '../endpoint.ts';
 import type { Bucket } from './bucket.ts';
 import { changedFault, expectVersion } from './objects.ts';
-import { getObject, readRange } from './read.ts';
+import { getObject, lengthFault, readRange } from './read.ts';
 
 export function sourceOf(bucket: Bucket, path: FilePath, version: FileVersion): SourceFile {
   const { Bucket, Key } = bucket.at(path);
@@ -35,8 +35,11 @@ async function openSmall(
   version: FileVersion,
   signal: AbortSignal,
 ): Promise<SourceReader> {
-  const { bytes, version: seen } = await getObject(bucket, { path, tag: version.tag }, signal);
-  if (!sameVersion(seen, version) || bytes.length !== version.sizeBytes) throw changedFault(bucket, path);
+  const { tag, sizeBytes } = version;
+  const { bytes, version: seen } = await getObject(bucket, { path, tag }, signal);
+  if (bytes.length !== sizeBytes)
+    throw await lengthFault(bucket, { path, tag }, `${bytes.length} of ${sizeBytes} bytes`, signal);
+  if (!sameVersion(seen, version)) throw changedFault(bucket, path);
   return readerOf(bucket, path, version, bytes);
 }
 

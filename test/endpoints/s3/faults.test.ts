@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import type { FaultKind } from '../../../src/sync/errors.ts';
-import { faultOf, listed } from '../../contract/endpoint/kit.ts';
+import { faultOf, listed, readAll, versionOf } from '../../contract/endpoint/kit.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 import { freePort } from '../../support/ports.ts';
 import { Refusal } from '../../support/s3-double/refusal.ts';
@@ -379,6 +379,26 @@ describe('without permission', () => {
     const kms = await faultOf(send(setup.session, small(), 'a.txt'), 'permanent');
     assert.match(kms.advice ?? '', /Allow kms:GenerateDataKey on the KMS key/);
   });
+});
+
+test('an object that comes cut or unpacked is not one that has changed: it would be tried without end', async () => {
+  await using setup = await doubleSetup();
+  for (const sizeBytes of [5000, 3 * MIB]) {
+    await send(setup.session, generatedSource({ sizeBytes }), 'a');
+    const version = await versionOf(setup.session, 'a');
+    for (const serve of [
+      (body: Buffer) => body.subarray(0, -1),
+      (body: Buffer) => Buffer.concat([body, Buffer.from('more')]),
+    ]) {
+      setup.double.fail('GetObject', { serve }, { times: 9 });
+      const fault = await faultOf(readAll(setup.session.source('a', version)), 'transient');
+      assert.match(fault.message, /\d+ of \d+ bytes came of a/);
+      setup.double.store.put('a', { body: Buffer.from('b'), checksums: {}, headers: {}, modifiedMs: 0 });
+      await faultOf(readAll(setup.session.source('a', version)), 'changed');
+      setup.double.recover();
+      await send(setup.session, generatedSource({ sizeBytes }), 'a');
+    }
+  }
 });
 
 describe('a request that fails for good', () => {
