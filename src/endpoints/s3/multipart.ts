@@ -10,6 +10,7 @@ import { createHash, hash } from 'node:crypto';
 import { codeOf, Fault } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import type { Receipt } from '../endpoint.ts';
+import { isCode } from './answer.ts';
 import { type Digests, digestsOf, type Job, receiptOf, type Stored, sourceChanged } from './job.ts';
 import { isAbout, type Note, noteText, parseNote, type Whole } from './note.ts';
 import { bareTag, type Head, lookAt } from './objects.ts';
@@ -186,8 +187,10 @@ class PartedSend {
     const { bucket, options } = this.#job;
     const kind = error instanceof Fault ? error.kind : 'transient';
     const isOver = kind === 'changed' || kind === 'vanished' || kind === 'permanent' || kind === 'skipped';
+    // What S3 cannot put together now, it will not put together later.
+    const isSpoilt = isCode(error, 'InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'InvalidRequest');
     try {
-      if (isOver) await abandon(bucket, note, AbortSignal.timeout(CLEAN_UP_MS));
+      if (isOver || isSpoilt) await abandon(bucket, note, AbortSignal.timeout(CLEAN_UP_MS));
       else if (note.parts > kept.parts) await options.checkpoint(noteText(note));
     } catch {
       // The note that the ledger has is enough for `discard`.

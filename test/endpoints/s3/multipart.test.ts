@@ -258,6 +258,19 @@ describe('going on with an upload', () => {
     assertWhole(setup, 'a.bin', source.sha256);
   });
 
+  test('begins anew when S3 cannot put its parts together', async () => {
+    await using setup = await doubleSetup();
+    const refuse = new Refusal(400, 'InvalidPart', 'One or more of the specified parts could not be found.');
+    setup.double.fail('CompleteMultipartUpload', { refuse });
+    const checkpoints = new Checkpoints();
+    await faultOf(send(setup.session, large(), 'a.bin', { checkpoint: checkpoints.keep }), 'transient');
+    assert.equal(setup.double.store.uploads.size, 0);
+    const parts = partsSent(setup);
+    await send(setup.session, large(), 'a.bin', { resume: checkpoints.last });
+    assert.equal(partsSent(setup), 2 * parts);
+    assertWhole(setup, 'a.bin', large().sha256);
+  });
+
   test('begins anew where it may not list the parts', async () => {
     await using setup = await doubleSetup();
     const resume = await interrupted(setup);
