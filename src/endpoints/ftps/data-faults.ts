@@ -3,19 +3,24 @@
 import { codeOf, Fault, messageOf } from '../../sync/errors.ts';
 
 /** What ended a connection, for people: OpenSSL's own words name lines of its source. */
-export function endOf(error: unknown): string {
+export function endOf(error: unknown): { readonly said: string; readonly advice?: string } {
   const ofTls = error instanceof Error && 'reason' in error && codeOf(error)?.startsWith('ERR_SSL_') === true;
-  return ofTls
-    ? `something came that is not its TLS (${error.reason}); its log may say why`
-    : messageOf(error);
+  if (!ofTls) return { said: messageOf(error) };
+  return {
+    said: `something came that is not its TLS (${error.reason})`,
+    advice:
+      'A server whose process fails says so in the clear, and in its log: vsftpd does where no passive port is free (widen pasv_min_port to pasv_max_port, or lower connections).',
+  };
 }
 
 /** @param where host and port, for people */
 export function cutFault(where: string, error: unknown): Fault {
   if (error instanceof Fault) return error;
-  return new Fault('unreachable', `the data connection to ${where} was lost: ${endOf(error)}`, {
+  const { said, ...more } = endOf(error);
+  return new Fault('unreachable', `the data connection to ${where} was lost: ${said}`, {
     code: codeOf(error) ?? 'ECONNRESET',
     cause: error,
+    ...more,
   });
 }
 

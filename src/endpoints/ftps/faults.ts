@@ -1,6 +1,6 @@
 /** The one place where what FTP servers answer becomes a Fault: whose trouble it is, and what to do. */
 
-import { codeOf, Fault, type FaultKind, type FaultOptions } from '../../sync/errors.ts';
+import { codeOf, Fault, type FaultKind } from '../../sync/errors.ts';
 import { type FilePath, printable } from '../../sync/names.ts';
 import { endOf } from './data-faults.ts';
 import { sayingOfWire } from './names.ts';
@@ -15,9 +15,12 @@ export function quoted(reply: Reply): string {
 /** A connection that was at work is gone. */
 export function lostFault(name: string, error: unknown): Fault {
   if (error instanceof Fault) return error;
-  const said = endOf(error).replace(/ \(control socket\)$/, '');
-  const options: FaultOptions = { code: codeOf(error) ?? 'ECONNRESET', cause: error };
-  return new Fault('unreachable', `the connection to ${name} was lost: ${said}`, options);
+  const { said, ...more } = endOf(error);
+  return new Fault(
+    'unreachable',
+    `the connection to ${name} was lost: ${said.replace(/ \(control socket\)$/, '')}`,
+    { code: codeOf(error) ?? 'ECONNRESET', cause: error, ...more },
+  );
 }
 
 export function silentFault(name: string, limitMs: number, command: string): Fault {
