@@ -6,6 +6,7 @@
 import { Fault } from '../../sync/errors.ts';
 import { type FilePath, folderOf, joinPath, nameOf, OWN_PREFIX } from '../../sync/names.ts';
 import type { SendResult } from '../endpoint.ts';
+import type { FileResult } from './api.ts';
 import { failureOf } from './failures.ts';
 import { type Job, keep, later } from './job.ts';
 import type { Note } from './note.ts';
@@ -38,7 +39,7 @@ export async function fetchBack(job: Job, note: Note, remote: FilePath): Promise
     if (sha256 !== undefined) return { sha256, note: rest };
   }
   await keep(job, rest);
-  if (result?.status === 'FAILED') throw failureOf(connector.name, remote, result);
+  if (result?.status === 'FAILED') throw notFetched(job, note, remote, result);
   throw new Fault(
     'transient',
     `${connector.name}: ${remote} was fetched back to be compared, and is not in ${folderOf(back.path)}`,
@@ -47,4 +48,23 @@ export async function fetchBack(job: Job, note: Note, remote: FilePath): Promise
       advice: 'Ferry fetches it again.',
     },
   );
+}
+
+/** What was sent has arrived all the same; what was there before may only have gone meanwhile. */
+function notFetched({ connector }: Job, { phase }: Note, remote: FilePath, result: FileResult): Fault {
+  const fault = failureOf(connector.name, remote, result, 'fetch back, to compare it,');
+  const { message, code } = fault;
+  if (code === 'ENOENT')
+    return new Fault(phase === 'choosing' ? 'transient' : 'permanent', message, {
+      code,
+      advice:
+        'It was there: whoever takes files at once leaves nothing to compare. With verify: size in the job, or remoteTemp in endpoints.yaml, that does no harm; ferry retry sends it again.',
+    });
+  if (code === 'EACCES')
+    return new Fault('permanent', message, {
+      code,
+      advice:
+        'The login may not read there at the partner: have that allowed, or write verify: size in the job; ferry retry sends it again.',
+    });
+  return fault;
 }

@@ -87,9 +87,10 @@ export function takenFault({ connector, options }: Job, path: FilePath, taken: T
   const what = taken === 'folder' ? 'a folder of that name' : 'other content';
   const message = `${connector.name}: ${printable(path)} is taken by ${what}`;
   if (options.conflict === 'skip') return new Fault('skipped', message, { code: 'EEXIST' });
+  const policies = taken === 'folder' ? 'rename' : 'replace or rename';
   return new Fault('permanent', message, {
     code: taken === 'folder' ? 'EISDIR' : 'EEXIST',
-    advice: 'Have it moved away at the partner, or choose conflict: replace or rename, then ferry retry.',
+    advice: `Have it moved away at the partner, or choose conflict: ${policies}, then ferry retry.`,
   });
 }
 

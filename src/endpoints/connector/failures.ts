@@ -40,7 +40,7 @@ const MEANINGS: readonly Meaning[] = [
       'The access role of the connector must be able to read what is staged (s3:GetObject, and kms:Decrypt where it is encrypted with a key of yours).',
   },
   {
-    says: /SEND[_ ]FILE[_ ]NOT[_ ]FOUND|NO ?SUCH ?KEY|OBJECT .*(NOT FOUND|DOES NOT EXIST)/,
+    says: /SEND[_ ]FILE[_ ]NOT[_ ]FOUND|NO ?SUCH ?KEY|SPECIFIED KEY|OBJECT[_ ].*(NOT[_ ]FOUND|DOES NOT EXIST)/,
     kind: 'transient',
     code: 'STAGED_GONE',
     advice: 'What was staged is gone from the bucket (a lifecycle rule?); Ferry stages it again.',
@@ -78,12 +78,17 @@ const MEANINGS: readonly Meaning[] = [
   },
 ];
 
-/** @param path at the partner */
-export function failureOf(name: string, path: FilePath, { failureCode, failureMessage }: FileResult): Fault {
+/** @param path at the partner @param what the connector was to do with it */
+export function failureOf(
+  name: string,
+  path: FilePath,
+  { failureCode, failureMessage }: FileResult,
+  what = 'send',
+): Fault {
   const words = `${failureCode} ${without(path, failureMessage)}`.toUpperCase();
   const said = [failureCode, firstLine(failureMessage)].filter((text) => text !== '').join(': ');
   const meaning = MEANINGS.find(({ says }) => says.test(words));
-  const message = `${name}: the connector could not send ${printable(path)}${said === '' ? '' : ` (${said})`}`;
+  const message = `${name}: the connector could not ${what} ${printable(path)}${said === '' ? '' : ` (${said})`}`;
   if (meaning === undefined)
     return new Fault('transient', message, {
       code: failureCode === '' ? 'TRANSFER_FAILED' : failureCode,

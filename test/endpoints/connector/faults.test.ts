@@ -280,6 +280,9 @@ test('what is gone from the bucket is staged again', async () => {
   );
   api.release();
   assert.equal((await rejection(sending.toTheEnd(direct))).code, 'STAGED_GONE');
+  // As S3 says it.
+  api.fate(new RegExp(name), { code: 'SEND_FAILED', message: 'The specified key does not exist.' }, 1);
+  assert.equal((await rejection(sending.toTheEnd(direct))).code, 'STAGED_GONE');
   const receipt = await sending.toTheEnd(direct);
   assert.equal(await outside.sha256(name), receipt.sha256);
 });
@@ -349,6 +352,34 @@ test('content that does not agree is found by its checksum', async () => {
   assert.equal((await rejection(sending.toTheEnd(direct))).code, 'CHECKSUM_MISMATCH');
   const receipt = await sending.toTheEnd(direct);
   assert.equal(receipt.verified, 'checksum');
+  assert.equal(await outside.sha256(name), receipt.sha256);
+});
+
+test('what cannot be fetched back to be compared has arrived, and the words say so', async () => {
+  for (const [code, message, ours, words] of [
+    ['RETRIEVE_FILE_NOT_FOUND', 'No such file', 'ENOENT', /takes files at once.*verify: size/],
+    ['RETRIEVE_PERMISSION_DENIED', 'Permission denied', 'EACCES', /may not read.*verify: size/],
+  ] as const) {
+    const { name, path } = place();
+    const sending = new Sending(path, { verify: 'checksum' });
+    await sending.once(direct);
+    await until('the file to be there', async () => (await outside.stat(name))?.sizeBytes === 2_000);
+    api.fate(new RegExp(name), { code, message }, 1);
+    const fault = await rejection(sending.toTheEnd(direct));
+    assert.deepEqual([fault.kind, fault.code], ['permanent', ours]);
+    assert.match(fault.message, /could not fetch back/);
+    assert.match(fault.advice ?? '', words);
+  }
+});
+
+test('what was there before may go while it is compared', async () => {
+  const { name, path } = place();
+  await outside.write(name, Buffer.alloc(2_000, 'x'));
+  api.fate(new RegExp(name), { code: 'RETRIEVE_FILE_NOT_FOUND', message: 'No such file' }, 1);
+  const sending = new Sending(path, { conflict: 'fail' });
+  assert.equal((await rejection(sending.toTheEnd(direct))).kind, 'transient');
+  await outside.remove(name);
+  const receipt = await sending.toTheEnd(direct);
   assert.equal(await outside.sha256(name), receipt.sha256);
 });
 
