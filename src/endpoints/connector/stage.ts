@@ -1,7 +1,7 @@
 /** Puts the file into the bucket, where the connector takes it; nothing to do where it lies there already. */
 
 import { throwIfAborted } from '../../sync/errors.ts';
-import { type FilePath, joinPath, nameOf, OWN_PREFIX } from '../../sync/names.ts';
+import { type FilePath, folderOf, joinPath, nameOf, OWN_PREFIX } from '../../sync/names.ts';
 import { type Job, keep, later, type Step, tempFolderFor } from './job.ts';
 import { type Note, noteText } from './note.ts';
 import { addressOf } from './staging.ts';
@@ -38,11 +38,12 @@ export async function stage(job: Job, note: Note): Promise<Step> {
   return await keep(job, { ...rest, phase: 'staged', ...(sha256 === undefined ? {} : { sha256 }) });
 }
 
-/** The source is an object of the staging bucket, and its name is the one that it is to have. */
+/** The source is an object of the staging bucket, and may arrive under its name. */
 function liesThere({ connector, source }: Job, { final }: Note, temp: FilePath | undefined): boolean {
   const { object } = source;
   if (object === undefined || object.bucket !== connector.staging.object('x').bucket) return false;
-  return temp !== undefined || nameOf(object.key) === nameOf(final);
+  // In the folder itself, only a name of our own is one that nobody looks for.
+  return temp === undefined ? nameOf(object.key) === nameOf(final) : temp !== folderOf(final);
 }
 
 /** What StartFileTransfer is given: `/bucket/key`. */

@@ -38,12 +38,12 @@ function place(): { readonly name: string; readonly path: string } {
 }
 
 /** Sends objects of the staging bucket, over one session, at the same moment. */
-async function sendFromBucket(names: readonly string[]): Promise<readonly Receipt[]> {
+async function sendFromBucket(names: readonly string[], endpoint = direct): Promise<readonly Receipt[]> {
   for (const name of names) await bucket.write(`elsewhere/${name}`, `content of ${name}`);
   await using from = await s3({ bucket: partner.bucketName, endpointUrl: partner.s3Url }).connect(
     calm.signal,
   );
-  await using session = await direct.connect(calm.signal);
+  await using session = await endpoint.connect(calm.signal);
   const sources = await Promise.all(
     names.map(async (name) => {
       const entry = await from.stat(`elsewhere/${name}`, calm);
@@ -412,6 +412,13 @@ test('a move is taken up again after a restart, and happens once', async () => {
   const moves = api.callsOf('StartRemoteMove').filter(({ TargetPath }) => TargetPath === path);
   const removals = api.callsOf('StartRemoteDelete').filter(({ DeletePath }) => DeletePath === path);
   assert.deepEqual([moves.length, removals.length], [1, 1]);
+});
+
+test('what lies in the bucket has a name of our own too until it is moved within its folder', async () => {
+  const { name, path } = place();
+  await sendFromBucket([name], partner.endpoint({ remoteTemp: '.' }));
+  assert.equal(await outside.sha256(name), sha256Of(`content of ${name}`));
+  assert.equal(api.callsOf('StartRemoteMove').filter(({ TargetPath }) => TargetPath === path).length, 1);
 });
 
 test('what was never moved and is not in the temporary folder is no delivery', async () => {
