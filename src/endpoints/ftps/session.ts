@@ -28,6 +28,8 @@ import { sourceOf } from './source.ts';
 export class FtpsSession implements Session {
   readonly #lanes: Lanes;
   readonly #reconnect: (signal: AbortSignal) => Promise<Connection>;
+  /** They have freed it, and wait for what became of their rename. */
+  readonly #freed = new Set<Promise<unknown>>();
 
   constructor(lanes: Lanes, reconnect: (signal: AbortSignal) => Promise<Connection>) {
     this.#lanes = lanes;
@@ -51,15 +53,20 @@ export class FtpsSession implements Session {
     const { sizeBytes } = source.version;
     const reconnect = this.#reconnect;
     const take = (signal: AbortSignal): Promise<Lane> => this.#lanes.takeMain(signal);
-    const sending = (connection: Connection, lane: Lane): Promise<Receipt> => {
+    const begin = (connection: Connection, lane: Lane): Promise<Receipt> => {
       const free = (): void => {
+        this.#freed.add(sending);
         lane.release();
         options.freed?.();
       };
       return send(connection, { source, sizeBytes, path, options, reconnect, free, take });
     };
-    const receipt = await this.#lanes.use(options.signal, sending, take(options.signal));
-    return { state: 'done', receipt };
+    const sending = this.#lanes.use(options.signal, begin, take(options.signal));
+    try {
+      return { state: 'done', receipt: await sending };
+    } finally {
+      this.#freed.delete(sending);
+    }
   }
 
   discard(path: FilePath, token: string, _note: string | undefined, options: CallOptions): Promise<void> {
@@ -97,6 +104,7 @@ export class FtpsSession implements Session {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#freed);
     await this.#lanes[Symbol.asyncDispose]();
   }
 }

@@ -99,3 +99,13 @@ for (const [name, start] of [
     await Promise.all(all);
   });
 }
+
+test('a session that is closed for being idle lets the last rename end', async () => {
+  await using server = await startVsftpd({ certificate: await certificates.server('good') });
+  const session = await ftps(entryFor(server, certificates)).connect(calm.signal);
+  const freed = Promise.withResolvers<void>();
+  const sent = deliver(session, sourceOf(1), '/files/one', { token: tokenOf(1), freed: freed.resolve });
+  await freed.promise;
+  await Promise.all([session[Symbol.asyncDispose](), sent]);
+  assert.equal(await sha256OfFile(join(server.folder, 'one')), sourceOf(1).sha256);
+});
