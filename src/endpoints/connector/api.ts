@@ -208,7 +208,7 @@ export class Api implements Disposable {
 const MOST_THROTTLED = 5;
 const MOST_PATIENCE_MS = 30_000;
 
-/** For a person who waits: does again what was throttled, after as long as AWS says, if that is soon. */
+/** For who waits: does again what was throttled, after as long as AWS says, if that is soon. */
 export async function patiently<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (let n = 1; ; n += 1) {
     try {

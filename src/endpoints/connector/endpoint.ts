@@ -16,7 +16,7 @@ import {
   SERVER_CLOCK_SKEW_MS,
   type SeenHostKey,
 } from '../endpoint.ts';
-import { Api } from './api.ts';
+import { Api, patiently } from './api.ts';
 import { Batches } from './batches.ts';
 import { openClient } from './client.ts';
 import type { Connector } from './connector.ts';
@@ -76,7 +76,8 @@ export class ConnectorEndpoint implements Endpoint {
   async connect(signal: AbortSignal): Promise<ConnectorSession> {
     throwIfAborted(signal);
     const connector = await this.open();
-    assertUsable(this.name, await connector.api.describe(signal));
+    // Throttled for a moment, it is not one that cannot be reached.
+    assertUsable(this.name, await patiently(signal, () => connector.api.describe(signal)));
     await connector.staging.reach(signal);
     return new ConnectorSession(connector, this.capabilities);
   }

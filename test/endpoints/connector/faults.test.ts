@@ -188,6 +188,13 @@ test('throttling is waited out as long as AWS says, without an attempt', async (
   assert.equal(sentTo(name), 1);
 });
 
+test('what is throttled as it connects is no endpoint that cannot be reached', async () => {
+  api.fail('DescribeConnector', { refuse: throttled(1) }, 2);
+  await using _session = await partner.endpoint().connect(calm.signal);
+  api.fail('DescribeConnector', { refuse: throttled(3_600) });
+  assert.ok((await rejection(partner.endpoint().connect(calm.signal))) instanceof Throttled);
+});
+
 test('a pause that AWS asks for has its limits', async () => {
   for (const [seconds, leastMs, mostMs] of [
     [0, 1, 10_000],
