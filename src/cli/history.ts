@@ -82,8 +82,8 @@ function filterOf(cli: Cli, options: Options): HistoryFilter {
   const limit =
     text('limit') ??
     (cli.stdout.isTTY === true && options.json !== true ? String(TERMINAL_LIMIT) : undefined);
-  if (limit !== undefined && !/^\d+$/.test(limit))
-    throw new Refusal(`--limit takes a whole number, not "${limit}"`);
+  if (limit !== undefined && !/^[1-9]\d*$/.test(limit))
+    throw new Refusal(`--limit takes a whole number from 1 on, not "${limit}"`);
   const job = text('job');
   const path = text('path');
   return {

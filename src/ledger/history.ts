@@ -47,6 +47,7 @@ export class History {
 
   *read(filter: HistoryFilter): Generator<Delivery> {
     const wanted = filter.limit ?? Number.POSITIVE_INFINITY;
+    if (wanted < 1) return;
     if (filter.ids !== undefined) return yield* this.#byId(filter, filter.ids).slice(0, wanted);
     const sources = this.#sources(filter);
     const rows = Math.min(wanted, Math.max(LEAST_PAGE_ROWS, Math.floor(PAGE_ROWS / sources.length)));

@@ -44,6 +44,7 @@ export function readContract(contract: Contract): void {
     owe(ledger, file('d'), T0 + 30);
     assert.deepEqual(pathsOf(ledger.history({})), ['d', 'b', 'a', 'c']);
     assert.deepEqual([...ledger.history({ limit: 1 })], [known(ledger, 4)]);
+    assert.deepEqual([...ledger.history({ limit: 0 })], []);
   });
 
   contract('filters the history by job, state and time, in any combination', async ({ ledger }) => {
