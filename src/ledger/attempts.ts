@@ -42,7 +42,7 @@ const DELIVERED = `UPDATE deliveries SET state = 'delivered', open = 0, owner = 
     remote_path = nullif(?, target), sha256 = ?, verified = ?, reference = ?, ${ERROR}, updated_at_ms = ?, delivered_at_ms = ?
   ${MINE}`;
 
-const ENDED = `UPDATE deliveries SET state = ?, open = ?, owner = NULL, leftover = ?, forgettable = max(forgettable, ?),
+const ENDED = `UPDATE deliveries SET state = ?, open = ?, owner = NULL, under_way = 0, leftover = ?, forgettable = max(forgettable, ?),
     attempts = attempts + ?, cuts = cuts + ?, ${ERROR}, updated_at_ms = ?
   ${MINE}`;
 

@@ -139,7 +139,7 @@ export interface Ledger extends Disposable {
   claim(id: number, generation: number, nowMs: number): Promise<Delivery | undefined>;
   /**
    * Keeps the note of a claimed delivery. While the last one said `underWay` (default: no), the delivery counts as being
-   * sent for `owe`, `disown` and `claim`, whatever its state. Durable when resolved.
+   * sent for `owe`, `disown` and `claim` until it ends. Durable when resolved.
    */
   checkpoint(id: number, note: string, underWay?: boolean): Promise<void>;
   /**

@@ -169,6 +169,19 @@ export function settleContract(contract: Contract): void {
     },
   );
 
+  contract(
+    'lets a newer version take the place of one that failed while it was under way',
+    async ({ ledger }) => {
+      const older = await sending(ledger, file('a', { version: version(1) }));
+      await ledger.checkpoint(older.id, 'transfer 1', true);
+      const failed = { state: 'failed', fault: fault('permanent'), leftover: true } as const;
+      await ledger.settle(older.id, failed, TIMES);
+      owe(ledger, file('a', { version: version(2) }));
+      assert.equal(known(ledger, older.id).state, 'superseded');
+      assert.equal(known(ledger, older.id).note, 'transfer 1', 'what it left can be found');
+    },
+  );
+
   contract('leaves what is under way when its destination is gone from the job', async ({ ledger }) => {
     const older = await sending(ledger, file('a'));
     await ledger.checkpoint(older.id, 'transfer 1', true);
