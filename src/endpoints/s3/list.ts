@@ -39,6 +39,7 @@ export async function* list(bucket: Bucket, folder: FilePath, options: ListOptio
       next = after === undefined ? undefined : page(bucket, ask, after);
       next?.catch(() => undefined); // awaited in its turn, or given up
       yield* entriesOf(found, ask, options, closed);
+      if (after === undefined && found.IsTruncated === true) throw endlessFault(bucket, ask);
     }
   } finally {
     stop.abort();
@@ -121,6 +122,14 @@ function belowOf(
 
 function pathOf(below: string, { folder }: Ask): FilePath {
   return folder === '' || folder.endsWith('/') ? folder + below : `${folder}/${below}`;
+}
+
+/** The rest would never be seen, and nobody would know. */
+function endlessFault({ name }: Bucket, { folder }: Ask): Fault {
+  return new Fault('permanent', `${name}: there is more in ${printable(folder)}, and no way to list it`, {
+    code: 'EOPNOTSUPP',
+    advice: 'The server does not know ListObjectsV2: is there a newer version of it?',
+  });
 }
 
 function oddFault(path: FilePath): Fault {

@@ -104,6 +104,16 @@ describe('listing a bucket', () => {
     assert.deepEqual(asked, ['/x/y/in/a']);
   });
 
+  test('does not take the first page for all, where a server does not know how to go on', async () => {
+    await using setup = await doubleSetup({ as: 'other' });
+    put(setup, ...Array.from({ length: 1001 }, (_, n) => `in/${n}`));
+    const serve = (body: Buffer) =>
+      Buffer.from(body.toString().replace(/<NextContinuationToken>.*<\/NextContinuationToken>/, ''));
+    setup.double.fail('ListObjectsV2', { serve });
+    const fault = await faultOf(paths(setup, 'in'), 'permanent');
+    assert.match(fault.message, /there is more in in/);
+  });
+
   test('that fails in the middle says so', async () => {
     await using setup = await doubleSetup();
     put(setup, ...Array.from({ length: 1100 }, (_, n) => `a/${n}`));
