@@ -49,11 +49,14 @@ export async function archive(
     for (let n = 0; n < MOST_NAMES; n += 1) {
       throwIfAborted(signal);
       const name = candidate(bucket.settings.prefix, target, n);
-      const there = await lookAt(bucket, name, signal);
+      let there = await lookAt(bucket, name, signal);
       if (there === undefined) {
-        if (!(await copy({ bucket, from: path, head, to: name, largest }, signal))) continue;
-        await expectCopy(bucket, path, head, name, signal);
-      } else if (!isCopy(there, head)) continue;
+        const isOurs = await copy({ bucket, from: path, head, to: name, largest }, signal);
+        // It may be ours all the same: the answer to a first try was lost.
+        if (!isOurs) there = await lookAt(bucket, name, signal);
+      }
+      if (there === undefined) await expectCopy(bucket, path, head, name, signal);
+      else if (!isCopy(there, head)) continue;
       await removeTag(bucket, path, version.tag, signal);
       return name;
     }

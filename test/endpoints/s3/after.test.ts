@@ -82,6 +82,16 @@ describe('archiving an object of S3', () => {
     });
   }
 
+  test('knows its copy when the answer was lost', async () => {
+    await using setup = await doubleSetup();
+    setup.double.store.kms = true;
+    put(setup, 'in/a.txt', 'one');
+    const version = await versionOf(setup.session, 'in/a.txt');
+    setup.double.fail('CopyObject', { loseAnswer: true });
+    assert.equal(await setup.session.archive('in/a.txt', version, 'out/a.txt', calm), 'out/a.txt');
+    assert.deepEqual([...setup.double.store.objects.keys()], ['out/a.txt']);
+  });
+
   test('keeps one that was archived before, even with the same content', async () => {
     await using setup = await doubleSetup();
     put(setup, 'out/a.txt', 'one', Date.now() - 60_000);
