@@ -128,7 +128,7 @@ const MISSING = /no such|not found|does(?:n't| not) exist|not exist|cannot find/
 
 /** The server says in so many words that there is nothing of that name. */
 export function saysMissing(reply: Reply): boolean {
-  return reply.code === 550 && says(reply, MISSING);
+  return (reply.code === 550 || reply.code === 450) && says(reply, MISSING);
 }
 
 function says(reply: Reply, words: RegExp): boolean {

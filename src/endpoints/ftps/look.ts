@@ -52,7 +52,8 @@ async function lookByParts(connection: Connection, path: FilePath): Promise<Fact
   const [size, time, folder] = await control.askAll(`SIZE ${wire}`, `MDTM ${wire}`, `CWD ${wire}`);
   if (isGood(folder)) return { kind: 'folder', sizeBytes: 0, mtimeMs: 0 };
   const sizeBytes = sizeIn(size);
-  return sizeBytes === undefined ? undefined : { kind: 'file', sizeBytes, mtimeMs: mdtmIn(time) ?? 0 };
+  if (sizeBytes === undefined) return missing(connection, size, path);
+  return { kind: 'file', sizeBytes, mtimeMs: mdtmIn(time) ?? 0 };
 }
 
 /** As the server knows it, whatever else it is; undefined when there is no such file. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { lostFault } from '../../../src/endpoints/ftps/faults.ts';
 import { calm, deliver, faultOf, listed } from '../../contract/endpoint/kit.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
-import { assertNoLeftovers, assertTree, sha256OfFile } from '../../support/files.ts';
+import { assertNoLeftovers, assertTree, sha256Of, sha256OfFile } from '../../support/files.ts';
 import { startProftpd } from '../../support/proftpd.ts';
 import { generatedSource } from '../../support/source.ts';
 import { startTransferFtps } from '../../support/transfer-ftps.ts';
@@ -202,6 +204,28 @@ test('a size that is wrong after all is a failed attempt, and nothing of it stay
     assert.equal((await faultOf(send, 'transient')).code, 'SIZE_MISMATCH');
     server.trouble.sizeOff = 0;
     await assertTree(server.folder, {});
+  }
+});
+
+test('what a server does not tell of a name is not taken for a free name', async () => {
+  for (const [said, kind] of [
+    ['451 Local error in processing.', 'transient'],
+    ['550 Permission denied.', 'permanent'],
+    ['502 Command SIZE not implemented.', 'permanent'],
+  ] as const) {
+    await using server = await startTransferFtps({ certificate: await certificates.server('good') });
+    await writeFile(join(server.folder, 'file'), 'an older one');
+    server.trouble.answers = { FEAT: '211 no features' };
+    await using session = await ftps(entryFor(server, certificates, { server: 'generic' })).connect(
+      calm.signal,
+    );
+    server.trouble.answers = { 'SIZE /files/file': said };
+    for (const conflict of ['skip', 'fail', 'rename'] as const) {
+      const source = generatedSource({ sizeBytes: 1000 });
+      const fault = await faultOf(deliver(session, source, '/files/file', { conflict }), kind);
+      assert.match(fault.message, /cannot look at/);
+    }
+    await assertTree(server.folder, { file: sha256Of('an older one') });
   }
 });
 
