@@ -18,6 +18,7 @@ import { checkName } from './name.ts';
 import { checkPlace, type Known } from './places.ts';
 import type { Advice } from './problems.ts';
 import { Report } from './report.ts';
+import { robsOf } from './rivals.ts';
 import { jobSchema } from './schema.ts';
 import { whyUnreadable } from './secret-files.ts';
 import { absolutePath, type Values, valuesFor } from './values.ts';
@@ -155,6 +156,11 @@ async function readJobs(files: readonly string[], known: KnownEntries, reading: 
       for (const entry of read.entries)
         if (!known.valid.has(entry.name) && !folders.has(entry.name)) folders.set(entry.name, entry);
     }
+  }
+  for (const file of files) {
+    const job = valid.get(jobNameOf(basename(file)));
+    const robs = job === undefined ? undefined : robsOf(job, valid.values());
+    if (robs !== undefined) report.warning(file, robs);
   }
   return { valid, broken, folders };
 }
