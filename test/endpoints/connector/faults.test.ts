@@ -408,6 +408,18 @@ test('what was staged is kept where that is wanted, and discarded with the rest 
   await until('the removal at the partner', () => api.done.some((line) => /remove .*\.ferry-/.test(line)));
 });
 
+test('what was fetched back to be compared is discarded too', async () => {
+  const { name, path } = place();
+  await outside.write(name, Buffer.alloc(2_000, 'x'));
+  const sending = new Sending(path, { conflict: 'fail' });
+  while (sending.last?.text.includes('"back"') !== true) await sending.once(direct);
+  const back = async () => (await bucket.tree()).filter((key) => key.includes('back/') && key.endsWith(name));
+  await until('it to be fetched back', async () => (await back()).length === 1);
+  await using session = await direct.connect(calm.signal);
+  await session.discard(path, '0123456789abcdef', sending.last?.text, calm);
+  assert.deepEqual(await back(), []);
+});
+
 test('a move is taken up again after a restart, and happens once', async () => {
   const { name, path } = place();
   await outside.write(name, 'the old file');
