@@ -65,7 +65,7 @@ async function refusalWithout(
     return undefined;
   } catch (error) {
     const fault = asFault(error, signal);
-    if (fault.kind === 'aborted') throw fault;
+    if (fault.kind === 'aborted' || fault.code === 'DATA_PORT_BLOCKED') throw fault; // that tells nothing of it
     return fault;
   }
 }

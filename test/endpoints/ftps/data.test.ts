@@ -47,6 +47,18 @@ for (const [name, start] of ENFORCING) {
 }
 
 describe('ferry check says which mode the server is in', () => {
+  test('not by a data port that is closed', async () => {
+    await using server = await startTransferFtps({ certificate: await certificates.server('good') });
+    const steps = [];
+    for await (const step of ftps(entryFor(server, certificates)).probe('/files', calm)) {
+      steps.push(step);
+      if (step.step === 'data') server.trouble.dataPort = await freePort();
+    }
+    const last = steps.at(-1);
+    assert.deepEqual([last?.step, last?.ok], ['session reuse', false]);
+    assert.match(last?.saw ?? '', /the login works, but the data connection .* was refused/);
+  });
+
   test('resumed, not insisted on', async () => {
     const certificate = await certificates.server('good');
     await using server = await startVsftpd({ certificate, config: ['require_ssl_reuse=NO'] });
