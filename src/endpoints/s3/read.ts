@@ -126,9 +126,16 @@ async function bytesOf(body: unknown): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** SHA-256 of what is there, lower-case hex. */
+/** SHA-256 of what was sent there, lower-case hex. @throws Fault `transient` when it is another by now, or gone */
 export async function readBack(bucket: Bucket, range: ObjectRange, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of readRange(bucket, range, signal)) hash.update(chunk);
+  try {
+    for await (const chunk of readRange(bucket, range, signal)) hash.update(chunk);
+  } catch (error) {
+    if (!(error instanceof Fault) || (error.kind !== 'changed' && error.kind !== 'vanished')) throw error;
+    // It would be taken for the source's.
+    const { code = 'CHANGED' } = error;
+    throw new Fault('transient', error.message, { code, cause: error.cause });
+  }
   return hash.digest('hex');
 }

@@ -82,6 +82,18 @@ describe('a small file into S3', () => {
     assert.deepEqual(setup.asked().slice(2), ['PutObject', 'HeadObject', 'GetObject']);
   });
 
+  test('is sent again when somebody takes it away, or replaces it, before it was read back', async () => {
+    for (const refusal of [
+      new Refusal(404, 'NoSuchKey', 'The specified key does not exist.'),
+      new Refusal(412, 'PreconditionFailed', 'At least one of the pre-conditions …'),
+    ]) {
+      await using setup = await doubleSetup({ as: 'other' });
+      setup.double.store.kms = true;
+      setup.double.fail('GetObject', { refuse: refusal });
+      await faultOf(send(setup.session, small(), 'a.txt', { verify: 'checksum' }), 'transient');
+    }
+  });
+
   test('is refused when it changes on its way', async () => {
     for (const as of ['aws', 'other'] as const) {
       await using setup = await doubleSetup({ as });
