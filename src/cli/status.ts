@@ -19,6 +19,8 @@ interface JobStatus {
   readonly owed: number;
   readonly owedBytes: number;
   readonly sending: number;
+  /** Of those owed: the endpoint has them, and is asked how they fare. */
+  readonly underWay: number;
   readonly failed: number;
   readonly delivered: number;
   readonly lastScanAt: string | null;
@@ -32,7 +34,11 @@ export async function status(cli: Cli, names: readonly string[], options: Option
   const jobs = names.length > 0 ? jobsNamed(config, names) : [...config.jobs.values()];
   const paused = ledger.paused();
   const counts = ledger.counts();
-  const rows = jobs.map((job) => statusOf(job, counts, ledger.job(job.name), paused.has(job.name)));
+  const underWay = ledger.underWay();
+  const rows = jobs.map((job) => ({
+    ...statusOf(job, counts, ledger.job(job.name), paused.has(job.name)),
+    underWay: underWay.get(job.name) ?? 0,
+  }));
   const used = new Set(jobs.flatMap((job) => [job.from.endpoint, ...job.to.map((place) => place.endpoint)]));
   const endpoints = ledger.endpoints().filter((record) => used.has(record.endpoint));
   if (options.json === true) {
@@ -56,7 +62,7 @@ function statusOf(
   counts: readonly Count[],
   record: JobRecord | undefined,
   paused: boolean,
-): JobStatus {
+): Omit<JobStatus, 'underWay'> {
   const sum = (states: readonly DeliveryState[], what: 'files' | 'bytes'): number =>
     counts
       .filter((count) => count.job === job.name && states.includes(count.state))
@@ -84,7 +90,7 @@ function showJob(cli: Cli, row: JobStatus, ledger: Ledger): void {
       ? paint(color, 'cyan', '→')
       : paint(color, 'green', '✓');
   const parts = [
-    `${row.owed} owed${row.owedBytes > 0 ? ` (${formatBytes(row.owedBytes)})` : ''}`,
+    owedText(row),
     `${row.sending} sending`,
     row.failed > 0 ? paint(color, 'red', `${row.failed} failed`) : '0 failed',
     `${row.delivered} delivered`,
@@ -102,6 +108,11 @@ function showJob(cli: Cli, row: JobStatus, ledger: Ledger): void {
     cli.stdout,
     `    ${more > 0 ? `and ${formatCount(more, 'more', 'more')}; ` : ''}\`ferry retry --job ${row.job}\` when it is mended`,
   );
+}
+
+function owedText({ owed, owedBytes, underWay }: JobStatus): string {
+  const bytes = owedBytes > 0 ? ` (${formatBytes(owedBytes)})` : '';
+  return `${owed} owed${bytes}${underWay > 0 ? `, ${underWay} under way` : ''}`;
 }
 
 function failureLine(delivery: Delivery): string {

@@ -170,6 +170,8 @@ export interface Ledger extends Disposable {
   counts(): readonly Count[];
   /** Open (due, queued, sending) deliveries of jobs. */
   open(jobs: readonly string[]): number;
+  /** Of each job that has any: open deliveries whose last checkpoint said `underWay`. */
+  underWay(): ReadonlyMap<string, number>;
 
   /** Held by a person: names of endpoints and jobs. */
   paused(): ReadonlySet<string>;

@@ -66,6 +66,7 @@ export function ledgerOn(db: Database, folder: string, now: () => number, ownerI
     history: (filter) => history.read(filter),
     counts: () => totals.counts(),
     open: (jobs) => totals.open(jobs),
+    underWay: () => totals.underWay(),
     paused: () => records.paused(),
     pause: (name, nowMs) => records.pause(name, nowMs),
     resume: (name) => records.resume(name),

@@ -13,6 +13,9 @@ const KEPT = `SELECT endpoint, job, 'due', open_files, open_bytes FROM totals
 const AT_WORK = `SELECT endpoint, job, state, count(*), sum(size_bytes) FROM deliveries INDEXED BY at_work
   WHERE owner IS NOT NULL GROUP BY endpoint, job, state`;
 
+const UNDER_WAY = `SELECT job, count(*) FROM deliveries INDEXED BY under_way
+  WHERE under_way = 1 AND open = 1 GROUP BY job`;
+
 export class Totals {
   readonly #db: Database;
   readonly #names: Names;
@@ -37,6 +40,11 @@ export class Totals {
       .all('SELECT job, open_files FROM totals')
       .filter(([job]) => jobs.includes(this.#names.text(numberOf(job))))
       .reduce((sum, [, files]) => sum + numberOf(files), 0);
+  }
+
+  underWay(): ReadonlyMap<string, number> {
+    const rows = this.#db.all(UNDER_WAY);
+    return new Map(rows.map(([job, files]) => [this.#names.text(numberOf(job)), numberOf(files)]));
   }
 
   #count([endpoint, job, state, files, bytes]: Row): Count {

@@ -20,6 +20,8 @@ export interface JobView {
   readonly owed: number;
   readonly owedBytes: number;
   readonly sending: number;
+  /** Of those owed: the endpoint has them, and is asked how they fare. */
+  readonly underWay: number;
   readonly failed: number;
   readonly delivered: number;
   readonly lastScanMs: number | undefined;
@@ -55,7 +57,7 @@ export interface Overview {
 }
 
 export interface OverviewSources {
-  readonly ledger: Pick<Ledger, 'counts' | 'endpoints' | 'jobs' | 'paused' | 'history'>;
+  readonly ledger: Pick<Ledger, 'counts' | 'endpoints' | 'jobs' | 'paused' | 'history' | 'underWay'>;
   readonly jobs: () => Iterable<Job>;
   /** With their address as a person knows it, without secrets. */
   readonly endpoints: () => Iterable<{ readonly name: string; readonly address: string }>;
@@ -72,6 +74,7 @@ export function readOverview(sources: OverviewSources): Overview {
   const { activity, ledger, now, site, startedAtMs, version } = sources;
   const counts = ledger.counts();
   const paused = ledger.paused();
+  const underWay = ledger.underWay();
   const records = new Map(ledger.jobs().map((record) => [record.job, record]));
   const states = new Map(ledger.endpoints().map((record) => [record.endpoint, record]));
   return {
@@ -81,7 +84,10 @@ export function readOverview(sources: OverviewSources): Overview {
     startedAtMs,
     nowMs: now(),
     health: sources.health(),
-    jobs: [...sources.jobs()].map((job) => jobView(job, counts, records.get(job.name), paused)),
+    jobs: [...sources.jobs()].map((job) => ({
+      ...jobView(job, counts, records.get(job.name), paused),
+      underWay: underWay.get(job.name) ?? 0,
+    })),
     endpoints: [...sources.endpoints()].map(({ name, address }) =>
       endpointView(name, address, counts, states.get(name), paused),
     ),
@@ -97,7 +103,7 @@ function jobView(
   counts: readonly Count[],
   record: JobRecord | undefined,
   paused: ReadonlySet<string>,
-): JobView {
+): Omit<JobView, 'underWay'> {
   const own = counts.filter((count) => count.job === job.name);
   return {
     name: job.name,

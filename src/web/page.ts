@@ -119,7 +119,7 @@ function jobRow(job: JobView, nowMs: number): Html {
           : 'green';
   return html`<tr><td><span class="dot ${state}"></span><b>${job.name}</b>${job.paused && html` <span class="tag">paused</span>`}</td>
 <td class="name">${job.from}${job.to.map((to) => html`<br>→ ${to}`)}</td><td>${job.when}</td>
-<td class="number">${formatNumber(job.owed)}${job.owed > 0 && html`<br><span class="dim">${formatBytes(job.owedBytes)}</span>`}</td>
+<td class="number">${formatNumber(job.owed)}${job.owed > 0 && html`<br><span class="dim">${formatBytes(job.owedBytes)}</span>`}${job.underWay > 0 && html`<br><span class="dim">${formatNumber(job.underWay)} under way</span>`}</td>
 <td class="number${job.failed > 0 ? ' bad' : ''}">${formatNumber(job.failed)}</td>
 <td class="number">${formatNumber(job.delivered)}${job.lastDeliveredMs !== undefined && html`<br><span class="dim">${ago(job.lastDeliveredMs, nowMs)}</span>`}</td>
 <td class="dim">${job.lastScanMs === undefined ? 'not yet' : ago(job.lastScanMs, nowMs)}</td></tr>`;

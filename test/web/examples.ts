@@ -14,6 +14,7 @@ const job: Overview['jobs'][number] = {
   owed: 0,
   owedBytes: 0,
   sending: 0,
+  underWay: 0,
   failed: 0,
   delivered: 18_204,
   lastScanMs: NOW - 12_000,
@@ -62,7 +63,7 @@ export const busy: Overview = {
   ...calm,
   health: { live: true, ready: false, reasons: ['the endpoint partner is stopped', 'Redis does not answer'] },
   jobs: [
-    { ...job, owed: 1_240, owedBytes: 4.2e9, sending: 3, failed: 4 },
+    { ...job, owed: 1_240, owedBytes: 4.2e9, sending: 3, underWay: 7, failed: 4 },
     {
       ...job,
       name: 'photos',

@@ -48,6 +48,7 @@ describe('the status page', () => {
       'ferry retry 4',
       'the next try is in 21 s',
       'Redis does not answer',
+      '7 under way',
     ]) {
       assert.ok(text.includes(said), said);
     }

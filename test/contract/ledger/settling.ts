@@ -156,6 +156,7 @@ export function settleContract(contract: Contract): void {
       await ledger.settle(older.id, { state: 'pending', nextAtMs: T0, waits: 'queued' }, TIMES);
       const newer = owe(ledger, file('a', { version: version(2) }));
       assert.equal(known(ledger, older.id).state, 'queued', 'the newer version does not take its place');
+      assert.deepEqual([...ledger.underWay()], [[older.job, 1]]);
       const taken = only(take(ledger));
       assert.equal(taken.id, newer.id);
       assert.equal(await ledger.claim(newer.id, taken.generation, T0), undefined, 'one at a time');
@@ -163,6 +164,7 @@ export function settleContract(contract: Contract): void {
       const again = await ledger.claim(older.id, older.generation, T0);
       assert.ok(again, 'and the older one can go on');
       await ledger.checkpoint(older.id, 'over');
+      assert.deepEqual([...ledger.underWay()], []);
       const due = { state: 'due', fault: fault('transient'), counts: true, nextAtMs: T0 } as const;
       await ledger.settle(older.id, due, TIMES);
       assert.ok(await ledger.claim(newer.id, taken.generation, T0), 'nothing is under way any more');

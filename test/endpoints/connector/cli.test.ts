@@ -80,7 +80,7 @@ test('start that is killed while AWS is at work asks after the transfer at the n
   });
   await until(
     'no place at work to be held, but for the moment of asking',
-    async () => (await site.ferry(['status', '--json'], env)).lines()[0]?.sending === 0,
+    async () => /1 owed \(9 B\), 1 under way {2}0 sending/.test((await site.ferry(['status'], env)).stdout),
     { timeoutMs: 60_000 },
   );
   await worker.stop('SIGKILL');
