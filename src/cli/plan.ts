@@ -27,6 +27,7 @@ export async function plan(cli: Cli, names: readonly string[], options: Options)
       now: cli.now,
       skippedAgainMs: 0,
       signal: cli.signal,
+      lookOnly: true,
       unreadable: (path, fault) => line(cli.stderr, `ferry: ${printable(path)}: ${fault.message}`),
     });
     for await (const finding of findings) {

@@ -167,6 +167,8 @@ export interface ListOptions extends CallOptions {
   readonly enter?: (folder: FilePath) => boolean;
   /** Told of each folder or entry that could not be looked at; the others are still listed. */
   readonly unreadable?: (path: FilePath, fault: Fault) => void;
+  /** Change nothing there; default: what a `remove` or `archive` that was cut short has left aside is put back. */
+  readonly lookOnly?: boolean;
 }
 
 export interface ProbeOptions extends CallOptions {

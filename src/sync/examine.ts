@@ -46,6 +46,8 @@ export interface Examination {
   readonly signal: AbortSignal;
   /** Told of folders that could not be read. */
   readonly unreadable: (path: FilePath, fault: Fault) => void;
+  /** Change nothing at the source, as `ListOptions` says; default false. */
+  readonly lookOnly?: boolean;
 }
 
 /** The whole source. @throws Fault when the source itself cannot be listed */
@@ -80,6 +82,7 @@ async function* judgeAll(look: Examination, judge: Judge, folder: FilePath): Asy
     signal: look.signal,
     enter: (path) => enter(relative(path)),
     unreadable: look.unreadable,
+    lookOnly: look.lookOnly === true,
   };
   for await (const entry of look.session.list(folder, options)) {
     if (entry.kind === 'folder') continue;

@@ -70,12 +70,13 @@ async function readFolder(
   }
   const named = found.map((line) => ({ line, path: joinPath(folder, nameOfWire(line.wire)) }));
   const entries = named.filter(({ path }) => takenFrom(path) === undefined);
-  const aside = named.filter(({ path }) => takenFrom(path) !== undefined);
   const known = facts
     ? entries.map(({ line, path }) => entryOf(path, line))
     : await withTimes(connection, entries);
   const back: Entry[] = [];
-  for (const { path } of aside) back.push(...(await putBack(connection, path, options)));
+  for (const { path } of options.lookOnly === true ? [] : named) {
+    if (takenFrom(path) !== undefined) back.push(...(await putBack(connection, path, options)));
+  }
   return [...known, ...back];
 }
 

@@ -76,7 +76,8 @@ async function* walk(context: ListContext, folder: FilePath, options: ListOption
       if (seen > FEW) many = true;
       for (const entry of entriesOf(current, part)) {
         if (nameOf(entry.path).startsWith(OWN_PREFIX)) {
-          if (entry.kind === 'folder') yield* recovered(context, entry.path);
+          const mayPutBack = entry.kind === 'folder' && options.lookOnly !== true;
+          if (mayPutBack) yield* recovered(context, entry.path);
           continue;
         }
         yield entry;

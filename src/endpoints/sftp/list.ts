@@ -118,6 +118,7 @@ class Walk {
     } catch (error) {
       throw fileFault(error, 'list', folder, name);
     }
+    if (this.#options.lookOnly === true) return;
     for (const path of aside) await this.#putBack(path);
   }
 

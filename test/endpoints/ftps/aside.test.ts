@@ -122,6 +122,7 @@ for (const [name, start] of [
       assert.deepEqual(await listed(at), [], 'not while it is at work on it');
       assert.equal(Object.keys(await at.contents()).length, 1);
       at.session.connection.memory.aside.delete(aside);
+      assert.deepEqual(await listed(at, true), [], 'not by who only looks');
       assert.deepEqual(await listed(at), [PATH]);
       assert.deepEqual(await at.contents(), { report: 'old' });
     });
@@ -147,7 +148,7 @@ test('Transfer Family, where a rename copies the whole object, is asked for none
   assert.equal(renames, 0);
 });
 
-async function listed({ session }: Stage): Promise<readonly string[]> {
-  const entries = await Array.fromAsync(session.list('/files', calm));
+async function listed({ session }: Stage, lookOnly = false): Promise<readonly string[]> {
+  const entries = await Array.fromAsync(session.list('/files', { ...calm, lookOnly }));
   return entries.filter(({ kind }) => kind === 'file').map(({ path }) => path);
 }

@@ -104,6 +104,7 @@ test('what a crash left aside is put back by the next listing, and listed', asyn
   assert.deepEqual(await listed(at), [], 'not while it is at work on it');
   assert.equal(Object.keys(await at.contents()).length, 1);
   at.session.remote.memory.aside.delete(aside);
+  assert.deepEqual(await listed(at, true), [], 'not by who only looks');
   assert.deepEqual(await listed(at), [at.path]);
   assert.deepEqual(await at.contents(), { report: 'old' });
 });
@@ -141,7 +142,7 @@ test('a name that leaves no room for another is removed as it is', async () => {
   assert.deepEqual(await at.contents(), {});
 });
 
-async function listed({ session, sshd }: Stage): Promise<readonly string[]> {
-  const entries = await Array.fromAsync(session.list(sshd.folder, calm));
+async function listed({ session, sshd }: Stage, lookOnly = false): Promise<readonly string[]> {
+  const entries = await Array.fromAsync(session.list(sshd.folder, { ...calm, lookOnly }));
   return entries.filter(({ kind }) => kind === 'file').map(({ path }) => path);
 }
