@@ -53,6 +53,7 @@ export class Data {
   readonly #ready = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   #failure: Fault | undefined;
+  #isGivenUp = false;
   #connected = false;
   #isReady = false;
   #reused: boolean | undefined;
@@ -178,6 +179,8 @@ export class Data {
    * socket under a TLSSocket crashes it, seen with 24.21.)
    */
   reset(): void {
+    if (this.#isGivenUp) return; // what says so may still be on its way behind the data
+    this.#isGivenUp = true;
     if (this.#failure === undefined && this.#uploads !== undefined && this.#isReady) {
       const onItsWay = this.#given > this.#taken;
       if (this.#uploads === 'publishes') this.#raw?.write(NO_RECORD);

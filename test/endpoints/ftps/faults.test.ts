@@ -195,6 +195,22 @@ describe('an attempt that is given up at Transfer Family', () => {
   });
 });
 
+test('an attempt that is given up at Transfer Family while a lot is on its way publishes no part either', async () => {
+  await using server = await startTransferFtps({ certificate: await certificates.server('good') });
+  const endpoint = ftps(entryFor(server, certificates));
+  for (let round = 0; round < 5; round += 1) {
+    await using session = await endpoint.connect(calm.signal);
+    const stop = new AbortController();
+    const send = deliver(session, generatedSource({ sizeBytes: 1_000_000_000 }), '/files/file', {
+      signal: stop.signal,
+    });
+    const timer = setTimeout(() => stop.abort(), 300 + 40 * round);
+    await faultOf(within(60_000, 'the fault', send), 'aborted');
+    clearTimeout(timer);
+    await assertTree(server.folder, {});
+  }
+});
+
 test('a size that is wrong after all is a failed attempt, and nothing of it stays', async () => {
   for (const kind of ['aws-transfer', 'generic'] as const) {
     await using server = await startTransferFtps({ certificate: await certificates.server('good') });
