@@ -69,6 +69,7 @@ export class Endpoints implements Places, AsyncDisposable {
     return {
       session: lease.session,
       helpers: lease.helpers,
+      awaited: lease.awaited,
       [Symbol.asyncDispose]: async () => lease.release(),
     };
   }

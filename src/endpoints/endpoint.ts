@@ -158,6 +158,8 @@ export interface SendOptions extends CallOptions {
    * given the next file before this one is done.
    */
   readonly freed?: () => void;
+  /** Other files wait for a session of this endpoint: what readies one for its next file pays. Default: none do. */
+  readonly awaited?: () => boolean;
 }
 
 export interface ListOptions extends CallOptions {

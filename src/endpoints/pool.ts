@@ -29,6 +29,8 @@ const HELPERS_WAIT_MS = 3_000;
 export interface Lease {
   readonly session: Session;
   readonly helpers: readonly Session[];
+  /** Others wait for a place. */
+  awaited(): boolean;
   /** Gives the place back. Call it once, whatever happened. */
   release(): void;
 }
@@ -60,6 +62,7 @@ export class Pool implements AsyncDisposable {
   readonly #connecting = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #waiters: Waiter[] = [];
+  readonly #awaited = (): boolean => this.#waiters.length > 0;
   #noGrowthUntilMs = 0;
   /** On the clock of `performance.now`. */
   #connectingSinceMs = 0;
@@ -166,7 +169,8 @@ export class Pool implements AsyncDisposable {
       return member && this.#occupy(member, bytes);
     }
     for (const { session } of this.#members)
-      if (session.broken === undefined) return { session, helpers: [], release: () => undefined };
+      if (session.broken === undefined)
+        return { session, helpers: [], awaited: this.#awaited, release: () => undefined };
     return undefined;
   }
 
@@ -192,6 +196,7 @@ export class Pool implements AsyncDisposable {
     return {
       session: member.session,
       helpers: [],
+      awaited: this.#awaited,
       release: () => {
         if (released) return;
         released = true;
@@ -310,6 +315,7 @@ export class Pool implements AsyncDisposable {
     return {
       session: lease.session,
       helpers: leases.map((other) => other.session),
+      awaited: this.#awaited,
       release: () => {
         for (const other of leases) other.release();
         lease.release();

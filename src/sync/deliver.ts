@@ -84,6 +84,7 @@ export function createDeliver(options: DeliverOptions): Deliver {
       token: tokenOf(delivery),
       preserveMtime: job.preserve.mtime,
       helpers: to.helpers,
+      awaited: to.awaited,
       resume: delivery.note,
       checkpoint: (note, underWay) => ledger.checkpoint(delivery.id, note, underWay),
       progress: (bytes) => events.emit('progress', delivery, bytes),

@@ -6,6 +6,8 @@ import { Fault } from './errors.ts';
 export interface OpenPlace extends AsyncDisposable {
   readonly session: Session;
   readonly helpers: readonly Session[];
+  /** Others wait for a session of that endpoint. */
+  awaited(): boolean;
 }
 
 export interface Places {

@@ -84,7 +84,8 @@ export class Connection implements AsyncDisposable {
 
   /**
    * Asks for the port of the next data connection, behind the command that uses the present one: the next transfer
-   * starts a round trip sooner. Nothing where the server would answer before that command is done.
+   * starts a round trip sooner. Nothing where the server would answer before that command is done. Until then the server
+   * holds a port of its range for it.
    */
   askAhead(): void {
     if (!this.traits.inOrder || !this.proven || this.passive !== 'EPSV') return;

@@ -30,6 +30,8 @@ export interface TransferOptions {
   readonly start?: number;
   /** The command may leave together with the request for a data connection, which saves a round trip. */
   readonly together: boolean;
+  /** Another transfer comes next: its data connection may be asked for behind the command. Default: none does. */
+  readonly awaited?: (() => boolean) | undefined;
   /** Commands about what was transferred, which leave with it: only where the server is `inOrder`. */
   readonly after?: readonly string[];
   /** The final reply may take so long after the data is through; default: as any reply. */
@@ -140,7 +142,7 @@ class Running {
     const pending = control.send(command, Number.POSITIVE_INFINITY);
     this.#after = Promise.all(after.map((next) => control.ask(next)));
     this.#after.catch(() => undefined); // nobody asks for them when the transfer fails
-    if (this.#options.together) this.#connection.askAhead();
+    if (this.#options.together && this.#options.awaited?.() === true) this.#connection.askAhead();
     return pending;
   }
 

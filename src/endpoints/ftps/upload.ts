@@ -74,6 +74,7 @@ async function store(options: UploadOptions, body: Body): Promise<Uploaded> {
       path,
       start,
       together: !final,
+      awaited: job.options.awaited,
       after,
       finalMs: Math.min(MOST_FINAL_MS, connection.settings.timeout + job.sizeBytes / SETTLED_BYTES_PER_MS),
       signal,

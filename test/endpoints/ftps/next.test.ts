@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Session } from '../../../src/endpoints/endpoint.ts';
 import { calm, deliver, faultOf } from '../../contract/endpoint/kit.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { assertNoLeftovers, sha256OfFile, treeOf } from '../../support/files.ts';
+import { freePorts } from '../../support/ports.ts';
 import { startProftpd } from '../../support/proftpd.ts';
 import { generatedSource } from '../../support/source.ts';
 import { until } from '../../support/until.ts';
@@ -108,4 +110,29 @@ test('a session that is closed for being idle lets the last rename end', async (
   await freed.promise;
   await Promise.all([session[Symbol.asyncDispose](), sent]);
   assert.equal(await sha256OfFile(join(server.folder, 'one')), sourceOf(1).sha256);
+});
+
+test('vsftpd is asked for the next port ahead where files wait, and holds none for a session that rests', async () => {
+  const port = await freePorts(1);
+  const certificate = await certificates.server('good');
+  await using server = await startVsftpd({ certificate, passivePorts: [port, port] });
+  const endpoint = ftps(entryFor(server, certificates));
+  await using busy = await endpoint.connect(calm.signal);
+  const { control } = busy.connection;
+  const ask = control.ask.bind(control);
+  let ports = 0;
+  control.ask = (command, limitMs) => {
+    if (command === 'EPSV') ports += 1;
+    return ask(command, limitMs);
+  };
+  const send = (session: Session, n: number, waiting: number) =>
+    deliver(session, sourceOf(n), `/files/${nameOf(n)}`, { token: tokenOf(n), awaited: () => waiting > 0 });
+  await send(busy, 1, 2);
+  await send(busy, 2, 1);
+  assert.equal(ports, 3, 'one for each, and one ahead');
+  await send(busy, 3, 0);
+  assert.equal(ports, 3, 'which the last one took');
+  await using other = await endpoint.connect(calm.signal);
+  await send(other, 4, 0);
+  assert.equal((await treeOf(server.folder)).length, 4);
 });
