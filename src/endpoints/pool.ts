@@ -168,16 +168,13 @@ export class Pool implements AsyncDisposable {
       const member = this.#roomFor(bytes);
       return member && this.#occupy(member, bytes);
     }
-    for (const { session } of this.#members)
-      if (session.broken === undefined)
-        return { session, helpers: [], awaited: this.#awaited, release: () => undefined };
-    return undefined;
+    const [first] = this.#usable();
+    return first && { session: first.session, helpers: [], awaited: this.#awaited, release: () => undefined };
   }
 
   #roomFor(bytes: number): Member | undefined {
     let best: Member | undefined;
-    for (const member of this.#members) {
-      if (member.session.broken !== undefined) continue;
+    for (const member of this.#usable()) {
       const capacity = member.session.capabilities.filesInFlight;
       const places = weight(bytes, capacity);
       if (load(member) + places > capacity) continue;
@@ -224,21 +221,19 @@ export class Pool implements AsyncDisposable {
 
   /** Opens as many connections as the waiting files would fill. */
   #grow(): void {
-    if (this.#live() + this.#connecting.size >= this.endpoint.connections) return;
+    if (this.#usable().length + this.#connecting.size >= this.endpoint.connections) return;
     const capacity = this.endpoint.capabilities.filesInFlight;
     const places = this.#waiters.reduce((sum, { bytes }) => sum + weight(bytes, capacity), 0);
     const wanted = Math.max(this.#waiters.length === 0 ? 0 : 1, Math.ceil(places / capacity));
     this.#open(wanted - this.#connecting.size);
   }
 
-  #live(): number {
-    let live = 0;
-    for (const member of this.#members) if (member.session.broken === undefined) live += 1;
-    return live;
+  #usable(): readonly Member[] {
+    return [...this.#members].filter(({ session }) => session.broken === undefined);
   }
 
   #open(count: number): void {
-    const live = this.#live();
+    const live = this.#usable().length;
     if (live + this.#connecting.size > 0 && this.#now() < this.#noGrowthUntilMs) return;
     const room = this.endpoint.connections - live - this.#connecting.size;
     for (let n = 0; n < Math.min(count, room); n += 1) {
@@ -276,13 +271,13 @@ export class Pool implements AsyncDisposable {
   #refuse(fault: Fault): void {
     this.#noGrowthUntilMs = this.#now() + NO_GROWTH_MS;
     if (this.#connecting.size > 0) return;
-    for (const member of this.#members) if (member.session.broken === undefined) return;
+    if (this.#usable().length > 0) return;
     for (const waiter of this.#waiters.splice(0)) waiter.refuse(fault);
   }
 
   /** As far as it is known by the time when helpers would have to be asked for. */
   async #isLongLine(): Promise<boolean> {
-    if (this.#live() === 0) {
+    if (this.#usable().length === 0) {
       this.#open(1);
       const leftMs = QUICK_CONNECT_MS - (performance.now() - this.#connectingSinceMs);
       await Promise.race([
@@ -290,11 +285,8 @@ export class Pool implements AsyncDisposable {
         sleep(Math.max(0, leftMs), undefined, { ref: false }),
       ]);
     }
-    for (const { session } of this.#members) {
-      if (session.broken === undefined)
-        return (session.roundTripMs ?? Number.POSITIVE_INFINITY) > LONG_LINE_MS;
-    }
-    return true;
+    const [first] = this.#usable();
+    return (first?.session.roundTripMs ?? Number.POSITIVE_INFINITY) > LONG_LINE_MS;
   }
 
   async #openHelpers(): Promise<void> {
@@ -307,8 +299,8 @@ export class Pool implements AsyncDisposable {
 
   #withHelpers(lease: Lease, bytes: number): Lease {
     const leases: Lease[] = [];
-    for (const member of this.#members) {
-      if (member.session === lease.session || member.session.broken !== undefined) continue;
+    for (const member of this.#usable()) {
+      if (member.session === lease.session) continue;
       if (!member.session.capabilities.positionalWrites || member.large > 0) continue;
       leases.push(this.#occupy(member, bytes));
     }
