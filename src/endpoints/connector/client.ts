@@ -4,10 +4,12 @@
  */
 
 import type { Transfer, TransferClientConfig } from '@aws-sdk/client-transfer';
+import { Renewal } from '../../roads/aws/renewal.ts';
 import type { ConnectorSettings } from './settings.ts';
 
 export interface Client extends Disposable {
   readonly transfer: Transfer;
+  readonly renewal: Renewal;
 }
 
 /** @param elsewhere AWS_ENDPOINT_URL_TRANSFER or AWS_ENDPOINT_URL is set: the SDK reads it by itself */
@@ -32,7 +34,11 @@ export async function openClient(settings: ConnectorSettings, elsewhere: boolean
   // Another server than AWS knows one region or none: only there is a default no guess.
   if (elsewhere && !(await hasRegion(transfer)))
     transfer = new sdk.Transfer({ ...config, region: 'us-east-1' });
-  return { transfer, [Symbol.dispose]: () => transfer.destroy() };
+  return {
+    transfer,
+    renewal: new Renewal(transfer.config),
+    [Symbol.dispose]: () => transfer.destroy(),
+  };
 }
 
 async function hasRegion(transfer: Transfer): Promise<boolean> {

@@ -11,8 +11,8 @@
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import { Renewal } from '../../roads/aws/renewal.ts';
 import { QuickPut } from './quick-put.ts';
-import { Renewal } from './renewal.ts';
 import { quickRetries } from './retry.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -73,7 +73,7 @@ export async function openClient(options: ClientOptions): Promise<Client> {
   return {
     s3,
     quickPut: new QuickPut(s3, sendsChecksums),
-    renewal: new Renewal(s3),
+    renewal: new Renewal(s3.config),
     get host() {
       return host;
     },

@@ -1,18 +1,25 @@
 /**
  * Credentials that somebody else renews: a script or a helper that writes ~/.aws/credentials every hour. Nothing there says
- * when they end, so that the SDK keeps what it has read for as long as its client lives. Once S3 refuses them, they are
+ * when they end, so that the SDK keeps what it has read for as long as its client lives. Once AWS refuses them, they are
  * looked for again.
  */
 
-import type { S3 } from '@aws-sdk/client-s3';
+/** Of a client of the SDK. */
+interface Config {
+  readonly credentials: (options?: { readonly forceRefresh?: boolean }) => Promise<{
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string | undefined;
+  }>;
+}
 
 export class Renewal {
-  readonly #s3: S3;
+  readonly #config: Config;
   #count = 0;
   #looking: Promise<void> | undefined;
 
-  constructor(s3: S3) {
-    this.#s3 = s3;
+  constructor(config: Config) {
+    this.#config = config;
   }
 
   /** How often there were others. */
@@ -32,7 +39,7 @@ export class Renewal {
   }
 
   async #look(): Promise<void> {
-    const { credentials } = this.#s3.config;
+    const { credentials } = this.#config;
     const before = await credentials();
     const now = await credentials({ forceRefresh: true });
     const same =
