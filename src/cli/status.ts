@@ -35,10 +35,9 @@ export async function status(cli: Cli, names: readonly string[], options: Option
   const paused = ledger.paused();
   const counts = ledger.counts();
   const underWay = ledger.underWay();
-  const rows = jobs.map((job) => ({
-    ...statusOf(job, counts, ledger.job(job.name), paused.has(job.name)),
-    underWay: underWay.get(job.name) ?? 0,
-  }));
+  const rows = jobs.map((job) =>
+    statusOf(job, counts, underWay.get(job.name) ?? 0, ledger.job(job.name), paused.has(job.name)),
+  );
   const used = new Set(jobs.flatMap((job) => [job.from.endpoint, ...job.to.map((place) => place.endpoint)]));
   const endpoints = ledger.endpoints().filter((record) => used.has(record.endpoint));
   if (options.json === true) {
@@ -60,9 +59,10 @@ export async function status(cli: Cli, names: readonly string[], options: Option
 function statusOf(
   job: Job,
   counts: readonly Count[],
+  underWay: number,
   record: JobRecord | undefined,
   paused: boolean,
-): Omit<JobStatus, 'underWay'> {
+): JobStatus {
   const sum = (states: readonly DeliveryState[], what: 'files' | 'bytes'): number =>
     counts
       .filter((count) => count.job === job.name && states.includes(count.state))
@@ -73,6 +73,7 @@ function statusOf(
     owed: sum(['due', 'queued'], 'files'),
     owedBytes: sum(['due', 'queued', 'sending'], 'bytes'),
     sending: sum(['sending'], 'files'),
+    underWay,
     failed: sum(['failed'], 'files'),
     delivered: sum(['delivered'], 'files'),
     lastScanAt: isoOrNull(record?.lastScanMs),

@@ -116,6 +116,11 @@ export function nameOf(path: FilePath): FilePath {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** Another name in the folder of a path. */
+export function inFolderOf(path: FilePath, name: FilePath): FilePath {
+  return path.slice(0, path.lastIndexOf('/') + 1) + name;
+}
+
 /** Ferry's own files at an endpoint all start so: never picked up by a scan. */
 export const OWN_PREFIX = '.ferry-';
 
@@ -132,17 +137,13 @@ const TAKEN = /^\.ferry-taken-[0-9a-f]{16}-(.+)$/s;
  */
 export function takenAside(path: FilePath, token: string): FilePath | undefined {
   const name = `${OWN_PREFIX}taken-${token}-${nameOf(path)}`;
-  return toBytes(name).length > MOST_NAME_BYTES ? undefined : besides(path, name);
+  return toBytes(name).length > MOST_NAME_BYTES ? undefined : inFolderOf(path, name);
 }
 
 /** Where a file was that waits under such a name; undefined for any other. */
 export function takenFrom(path: FilePath): FilePath | undefined {
   const name = TAKEN.exec(nameOf(path))?.[1];
-  return name === undefined ? undefined : besides(path, name);
-}
-
-function besides(path: FilePath, name: FilePath): FilePath {
-  return path.slice(0, path.lastIndexOf('/') + 1) + name;
+  return name === undefined ? undefined : inFolderOf(path, name);
 }
 
 /**

@@ -84,10 +84,9 @@ export function readOverview(sources: OverviewSources): Overview {
     startedAtMs,
     nowMs: now(),
     health: sources.health(),
-    jobs: [...sources.jobs()].map((job) => ({
-      ...jobView(job, counts, records.get(job.name), paused),
-      underWay: underWay.get(job.name) ?? 0,
-    })),
+    jobs: [...sources.jobs()].map((job) =>
+      jobView(job, counts, underWay.get(job.name) ?? 0, records.get(job.name), paused),
+    ),
     endpoints: [...sources.endpoints()].map(({ name, address }) =>
       endpointView(name, address, counts, states.get(name), paused),
     ),
@@ -101,9 +100,10 @@ export function readOverview(sources: OverviewSources): Overview {
 function jobView(
   job: Job,
   counts: readonly Count[],
+  underWay: number,
   record: JobRecord | undefined,
   paused: ReadonlySet<string>,
-): Omit<JobView, 'underWay'> {
+): JobView {
   const own = counts.filter((count) => count.job === job.name);
   return {
     name: job.name,
@@ -114,6 +114,7 @@ function jobView(
     owed: sum(own, ['due', 'queued', 'sending'], 'files'),
     owedBytes: sum(own, ['due', 'queued', 'sending'], 'bytes'),
     sending: sum(own, ['sending'], 'files'),
+    underWay,
     failed: sum(own, ['failed'], 'files'),
     delivered: sum(own, ['delivered'], 'files'),
     lastScanMs: record?.lastScanMs,

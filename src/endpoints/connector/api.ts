@@ -7,7 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DescribedConnector, Transfer } from '@aws-sdk/client-transfer';
-import { codeOf, Fault, throwIfAborted } from '../../sync/errors.ts';
+import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { Client } from './client.ts';
 import { apiFault, Throttled } from './faults.ts';
 import type { Pace } from './pace.ts';
@@ -176,18 +176,8 @@ export class Api implements Disposable {
     }
   }
 
-  /** Again with other credentials where the old ones are refused, and somebody has renewed them. */
-  async #once<T>(action: string, signal: AbortSignal, ask: Ask<T>): Promise<T> {
-    const { renewal } = this.#options.client;
-    const { count } = renewal;
-    try {
-      return await this.#ask(action, signal, ask);
-    } catch (error) {
-      const code = codeOf(error);
-      if (code !== 'CREDENTIALS_EXPIRED' && code !== 'LOGIN_REFUSED') throw error;
-      if (!(await renewal.since(count).catch(() => false))) throw error;
-      return await this.#ask(action, signal, ask);
-    }
+  #once<T>(action: string, signal: AbortSignal, ask: Ask<T>): Promise<T> {
+    return this.#options.client.renewal.over(() => this.#ask(action, signal, ask), signal);
   }
 
   async #ask<T>(action: string, signal: AbortSignal, ask: Ask<T>): Promise<T> {

@@ -99,7 +99,7 @@ class Way {
   readonly #trust: Trust;
   readonly #raw: Socket;
   readonly #given: Given;
-  readonly #passed: Passed;
+  readonly #pass: Passed;
   #control: Control | undefined;
   #doing = 'greeting';
   #sniffed = Buffer.alloc(0);
@@ -109,7 +109,7 @@ class Way {
     this.#trust = trust;
     this.#raw = raw;
     this.#given = given;
-    this.#passed = passed;
+    this.#pass = passed;
   }
 
   /** A handshake that hangs is not heard of any more: so the whole way is raced against its deadline. */
@@ -271,10 +271,6 @@ class Way {
 
   #where(): string {
     return hostPort(this.#plan.settings.host, this.#plan.settings.port);
-  }
-
-  #pass(step: string, saw: string): void {
-    this.#passed(step, saw);
   }
 }
 

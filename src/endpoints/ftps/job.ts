@@ -1,7 +1,7 @@
 /** One `send`: what is to go where, and what its parts share. */
 
 import { Fault } from '../../sync/errors.ts';
-import { type FilePath, folderOf, OWN_PREFIX, printable } from '../../sync/names.ts';
+import { type FilePath, inFolderOf, OWN_PREFIX, printable } from '../../sync/names.ts';
 import type { SendOptions, SourceFile } from '../endpoint.ts';
 import type { Connection } from './connection.ts';
 import type { Lane } from './lanes.ts';
@@ -19,11 +19,6 @@ export interface Job {
   readonly free: () => void;
   /** Waits for it to be free again. @throws Fault */
   readonly take: (signal: AbortSignal) => Promise<Lane>;
-}
-
-function inFolderOf(path: FilePath, name: string): FilePath {
-  const folder = folderOf(path);
-  return folder === '' ? name : folder === '/' ? `/${name}` : `${folder}/${name}`;
 }
 
 export function tempPath(path: FilePath, token: string): FilePath {

@@ -4,7 +4,7 @@
  */
 
 import type { S3 } from '@aws-sdk/client-s3';
-import { codeOf, Fault, throwIfAborted } from '../../sync/errors.ts';
+import { Fault, throwIfAborted } from '../../sync/errors.ts';
 import type { FilePath } from '../../sync/names.ts';
 import { answerOf, isNetworkTrouble } from './answer.ts';
 import type { Client } from './client.ts';
@@ -63,17 +63,7 @@ export class Bucket {
   /** One request, with whatever body its answer has. Throws only Faults; `answer.ts` tells what S3 said in them. */
   async call<T>(doing: Doing, signal: AbortSignal, ask: (s3: S3, http: Http) => Promise<T>): Promise<T> {
     using _slot = await this.memory.requests.take(1, signal);
-    const { renewal } = this.client;
-    const { count } = renewal;
-    try {
-      return await this.#ask(doing, signal, ask);
-    } catch (error) {
-      if (!isOfCredentials(error)) throw error;
-      const renewed = await orAborted(renewal.since(count), signal).catch(() => false);
-      throwIfAborted(signal);
-      if (!renewed) throw error;
-      return await this.#ask(doing, signal, ask);
-    }
+    return await this.client.renewal.over(() => this.#ask(doing, signal, ask), signal);
   }
 
   async #ask<T>(doing: Doing, signal: AbortSignal, ask: (s3: S3, http: Http) => Promise<T>): Promise<T> {
@@ -97,11 +87,6 @@ export class Bucket {
         : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: sseKmsKeyId }),
     };
   }
-}
-
-function isOfCredentials(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === 'CREDENTIALS_EXPIRED' || code === 'LOGIN_REFUSED';
 }
 
 /** The SDK lists AWS's own; other servers have others. */

@@ -2,14 +2,14 @@
 
 import { randomBytes } from 'node:crypto';
 import { Fault } from '../../sync/errors.ts';
-import { type FilePath, folderOf, joinPath, OWN_PREFIX, printable } from '../../sync/names.ts';
+import { type FilePath, folderOf, inFolderOf, joinPath, OWN_PREFIX, printable } from '../../sync/names.ts';
 import type { Entry, ProbeStep } from '../endpoint.ts';
 import { kindOf } from './kinds.ts';
 import type { Steps } from './probe-steps.ts';
 import { lookAt, publish } from './publish.ts';
 import { explain, type Remote } from './remote.ts';
 import type { SftpSession } from './session.ts';
-import { createTemp, inFolderOf, openInFolder, removeIfThere, tempPath } from './temp.ts';
+import { createTemp, openInFolder, removeIfThere, tempPath } from './temp.ts';
 import { FLAG } from './wire.ts';
 
 const CONTENT = Buffer.from('Written by "ferry check"; it removes this file again.\n');

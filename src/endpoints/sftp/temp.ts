@@ -6,7 +6,7 @@
  */
 
 import { Fault } from '../../sync/errors.ts';
-import { type FilePath, folderOf, OWN_PREFIX } from '../../sync/names.ts';
+import { type FilePath, folderOf, inFolderOf, OWN_PREFIX } from '../../sync/names.ts';
 import { STATUS, statusOf } from './faults.ts';
 import type { Remote } from './remote.ts';
 import { explain } from './remote.ts';
@@ -14,11 +14,6 @@ import { FLAG, type Handle } from './wire.ts';
 
 /** A folder that vanishes as often as this while a file is sent is somebody else's work. */
 const TRIES = 3;
-
-export function inFolderOf(path: FilePath, name: string): FilePath {
-  const folder = folderOf(path);
-  return folder === '' ? name : folder === '/' ? `/${name}` : `${folder}/${name}`;
-}
 
 export function tempPath(path: FilePath, token: string): FilePath {
   return inFolderOf(path, `${OWN_PREFIX}${token}.part`);

@@ -4,6 +4,9 @@
  * looked for again.
  */
 
+import { codeOf, throwIfAborted } from '../../sync/errors.ts';
+import { unlessAborted } from '../road.ts';
+
 /** Of a client of the SDK. */
 interface Config {
   readonly credentials: (options?: { readonly forceRefresh?: boolean }) => Promise<{
@@ -27,8 +30,24 @@ export class Renewal {
     return this.#count;
   }
 
+  /** Does it again with others where the old ones are refused, and somebody has renewed them. Errors are those of `ask`. */
+  async over<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const count = this.#count;
+    try {
+      return await ask();
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== 'CREDENTIALS_EXPIRED' && code !== 'LOGIN_REFUSED') throw error;
+      // Looking for credentials does not hear of an abort.
+      const renewed = await unlessAborted(this.#since(count), signal).catch(() => false);
+      throwIfAborted(signal);
+      if (!renewed) throw error;
+      return await ask();
+    }
+  }
+
   /** Whether there are others by now than at that count. @throws the SDK's errors when there are none at all */
-  async since(count: number): Promise<boolean> {
+  async #since(count: number): Promise<boolean> {
     if (count === this.#count) {
       this.#looking ??= this.#look().finally(() => {
         this.#looking = undefined;
